@@ -106,7 +106,7 @@ async function measureLatency(
       return { key: batches[n]![i]!, service: fifty.name, values: Object.values(features), askedAt, heardAt };
     });
   });
-  return { ...result, kept, answerBytes: Buffer.byteLength(result.kept[0]!.body) };
+  return { ...result, kept, answerBytes: result.kept[0]!.answerBytes };
 }
 
 /** Every account once, in their order. */

@@ -1,9 +1,9 @@
 /** The process of `empty-server.ts`: says its port, and answers until it is killed. */
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { emptyAnswer } from "./empty-answer.ts";
 
-const body = "x".repeat(Number(process.argv[2]));
-const answer = Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`, "latin1");
+const answer = emptyAnswer(Number(process.argv[2]));
 const server = createServer({ noDelay: true }, (socket) => {
   // Each request of these loads comes in one piece.
   socket.on("data", () => socket.write(answer));

@@ -1,6 +1,6 @@
 /**
  * What latencies are read beside: a bare socket of Node on the server's core that answers each request with the same bytes,
- * without looking at it. What it takes at the same rate is the machine's and the load's own.
+ * as many as the server's head and body have, without looking at it. What it takes at the same rate is the machine's and the load's own.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -20,7 +20,7 @@ export class EmptyServer {
     this.#stop = stop;
   }
 
-  /** It answers with a body of so many bytes. */
+  /** It answers with so many bytes, head and body together. */
   static async start(answerBytes: number): Promise<EmptyServer> {
     const program = new URL("./serving/empty-server-process.mjs", import.meta.url).pathname;
     const [command, ...args] = onCore(SERVER_CORE, [process.execPath, program, String(answerBytes)]);

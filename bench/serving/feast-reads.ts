@@ -73,7 +73,7 @@ export async function feastReads(bench: BenchRun): Promise<void> {
       port: httpPort,
       ...loadOf(world, { ...SMALLEST, seconds, seed: rounds }),
     });
-    const emptyServer = await EmptyServer.start(Buffer.byteLength(first[0]!.body));
+    const emptyServer = await EmptyServer.start(first[0]!.answerBytes);
     for (let round = -1; round < rounds; round++) {
       for (const features of FEATURE_COUNTS) {
         for (const entities of ENTITY_COUNTS) {

@@ -11,8 +11,8 @@ const READ_BUFFER: Buffer = Buffer.allocUnsafeSlow(256 * 1024);
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
 export interface AnswerListener<T> {
-  /** `body` is of an answer that is kept. */
-  answered(connection: LoadConnection<T>, sent: T, body: Buffer): void;
+  /** `body` is of an answer that is kept; `answerBytes` are those of the answer, with its head. */
+  answered(connection: LoadConnection<T>, sent: T, body: Buffer, answerBytes: number): void;
   failed(error: Error): void;
   /** The server closed it while it was asked nothing, as it may: it is of no more use. */
   closed?(connection: LoadConnection<T>): void;
@@ -77,11 +77,12 @@ export class LoadConnection<T> {
       this.answeredAtMs = performance.now();
       const whole = sent.isKept ? Buffer.concat(this.#bytes) : NO_BYTES;
       const bodyStart = this.#bodyStart;
+      const answerBytes = this.#expected;
       this.#sent = null;
       this.#bytes = [];
       this.#received = 0;
       this.#expected = Number.POSITIVE_INFINITY;
-      this.#listener.answered(this, sent.what, whole.subarray(bodyStart));
+      this.#listener.answered(this, sent.what, whole.subarray(bodyStart), answerBytes);
     } else if (this.#bytes.length > 0) this.#bytes[this.#bytes.length - 1] = Buffer.from(bytes);
   }
 

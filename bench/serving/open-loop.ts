@@ -41,6 +41,8 @@ export interface KeptAnswer {
   /** Which request it answers. */
   readonly n: number;
   readonly body: string;
+  /** Of the whole answer, with its head. */
+  readonly answerBytes: number;
   readonly askedAt: Micros;
   readonly heardAt: Micros;
 }
@@ -86,7 +88,7 @@ class OpenLoop {
     this.#latenciesMs = new Float64Array(Math.floor(load.requestsPerSecond * load.seconds)).fill(NOT_ANSWERED);
     this.#latenessMs = new Float64Array(this.#latenciesMs.length);
     this.#listener = {
-      answered: (connection, sent, body) => this.#take(connection, sent, body),
+      answered: (connection, sent, body, answerBytes) => this.#take(connection, sent, body, answerBytes),
       failed: (error) => (this.#failure ??= error),
       closed: (connection) => this.#replace(connection),
     };
@@ -145,11 +147,16 @@ class OpenLoop {
     this.#connect().catch((error: Error) => (this.#failure ??= error));
   }
 
-  #take(connection: LoadConnection<Sent>, { n, dueMs, askedAt, isKept }: Sent, body: Buffer): void {
+  #take(
+    connection: LoadConnection<Sent>,
+    { n, dueMs, askedAt, isKept }: Sent,
+    body: Buffer,
+    answerBytes: number,
+  ): void {
     this.#latenciesMs[n] = connection.answeredAtMs - dueMs;
     this.#load.onAnswer?.(dueMs, connection.answeredAtMs - dueMs);
     this.#answered++;
     this.#free.push(connection);
-    if (isKept) this.#kept.push({ n, body: body.toString(), askedAt, heardAt: systemClock.now() });
+    if (isKept) this.#kept.push({ n, body: body.toString(), answerBytes, askedAt, heardAt: systemClock.now() });
   }
 }

@@ -38,7 +38,7 @@ export async function readsUnderIngest(bench: BenchRun, world: World): Promise<v
   const written = await bench.serving(world, async ({ httpPort: port, pid }) => {
     const writer = startWriter({ port, accounts, eventsPerSecond: EVENTS_PER_SECOND, seed: 3 });
     const { result: first } = await measureRate({ port, accounts, requestsPerSecond: RATES[0], seconds, seed: 4 });
-    const empty = await EmptyServer.start(Buffer.byteLength(first.kept[0]!.body));
+    const empty = await EmptyServer.start(first.kept[0]!.answerBytes);
     for (let round = 0; round < rounds; round++) {
       for (const requestsPerSecond of RATES) {
         const seed = 5 + round * RATES.length;

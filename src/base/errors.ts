@@ -139,6 +139,7 @@ export const ERROR_CODES = {
   FILE_COLUMN_MISSING: { status: 400, meaning: "an imported file lacks a column that its source needs" },
   TRAINING_SET_UNKNOWN: { status: 404, meaning: "there is no training set of this id, or it was removed" },
   TRAINING_SET_NOT_DONE: { status: 409, meaning: "a training set that is not done has no file to be downloaded" },
+  TRAINING_SET_EXISTS: { status: 409, meaning: "a training set was to be started under the id of another" },
   TRAINING_NOT_OFFERED: { status: 409, meaning: "this server builds no training sets" },
   TRAINING_INTERRUPTED: { status: 500, meaning: "the process that built a training set ended before its work did" },
   // alerts

@@ -11,6 +11,8 @@
  *   as the events of some pushes do that wait at a busy moment, and from then on makes what comes of there among what is old:
  *   for good, however short-lived it is. There it is found dead by a look at the whole heap alone, and what it refers to, the
  *   rows of each push, is kept until then, too.
+ *
+ * What whoever started the process has set of it himself, by flags of Node's or NODE_OPTIONS, stays as he set it.
  */
 import { PerformanceObserver } from "node:perf_hooks";
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
@@ -19,14 +21,21 @@ const GROWTH_PERCENT = 300;
 const NEW_BYTES_MAX = 4 * 1024 * 1024;
 /** V8 has two halves, one of which is in use. */
 const HALVES = 2;
+/** Each of them says how large what there is for new objects is to be, or how it gets there. */
+const NEW_SPACE_FLAGS = ["max-semi-space-size", "min-semi-space-size", "semi-space-growth-factor"];
 
 /**
  * From now on. To be called before much is loaded and compiled: what there is for new objects is not made smaller, and code
  * that is compiled stays as it is.
  */
 export function collectBriefly(): void {
-  setFlagsFromString("--no-allocation-site-pretenuring");
-  setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
+  const given = givenFlags();
+  if (!given.has("allocation-site-pretenuring")) setFlagsFromString("--no-allocation-site-pretenuring");
+  if (!given.has("heap-growing-percent")) setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
+  if (!NEW_SPACE_FLAGS.some((flag) => given.has(flag))) keepNewSpaceSmall();
+}
+
+function keepNewSpaceSmall(): void {
   let mayGrow = false;
   setFlagsFromString("--semi-space-growth-factor=1");
   // The most that there may be can be set for a process that is yet to be started, not for this one. But V8 grows it by a
@@ -38,6 +47,13 @@ export function collectBriefly(): void {
     setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? 2 : 1}`);
   };
   new PerformanceObserver(look).observe({ entryTypes: ["gc"] });
+}
+
+/** Names of the flags that the process was started with, with hyphens, and without the "no" that turns one off. */
+function givenFlags(): Set<string> {
+  const inEnvironment = (process.env["NODE_OPTIONS"] ?? "").match(/(?:[^\s"]|"(?:[^"\\]|\\.)*")+/g) ?? [];
+  const words = [...inEnvironment.map((word) => word.replaceAll('"', "")), ...process.execArgv];
+  return new Set(words.map((word) => word.replace(/^--?(?:no[-_]?)?|=.*$/gs, "").replaceAll("_", "-")));
 }
 
 function newSpaceBytes(): number {

@@ -106,6 +106,27 @@ function columnKey(
   };
 }
 
+/**
+ * Checks what `columnKeys` leaves unread of key columns: those of entities that are given by their own names. Throws, by the
+ * row, what reading them would throw. Null where there are none.
+ */
+export function unreadKeyChecks(
+  entities: readonly EntityDefinition[],
+  columns: Readonly<Record<string, readonly unknown[]>>,
+): ((row: number) => void) | null {
+  const checks = entities
+    .filter(({ name }) => Object.hasOwn(columns, name))
+    .flatMap((entity) =>
+      entity.keys.flatMap(({ name }, part) =>
+        name === entity.name || !Object.hasOwn(columns, name) ? [] : [{ entity, part, values: columns[name]! }],
+      ),
+    );
+  if (checks.length === 0) return null;
+  return (row) => {
+    for (const { entity, part, values } of checks) checkedPart(entity, part, values[row]);
+  };
+}
+
 /** A row of columns as an object. */
 export function rowOf(
   columns: Readonly<Record<string, readonly unknown[]>>,
@@ -143,15 +164,17 @@ function keyFromParts(entity: EntityDefinition, parts: readonly unknown[]): Enti
       hint: `its key is ${columnNames(entity)}, ${entity.keys.length} in all`,
     });
   }
-  const { types, options } = checksOf(entity);
   const values: Value[] = [];
-  for (let i = 0; i < parts.length; i++) {
-    const value = checkValue(parts[i], types[i]!, options[i]!);
-    const { where } = options[i]!;
-    if (value === null) throw new OnefoldError("KEY_MISSING", `${where} is null or missing`, { where });
-    values.push(value);
-  }
-  return encodeEntityKey(values, types);
+  for (let i = 0; i < parts.length; i++) values.push(checkedPart(entity, i, parts[i]));
+  return encodeEntityKey(values, checksOf(entity).types);
+}
+
+function checkedPart(entity: EntityDefinition, part: number, given: unknown): Value {
+  const { types, options } = checksOf(entity);
+  const value = checkValue(given, types[part]!, options[part]!);
+  const { where } = options[part]!;
+  if (value === null) throw new OnefoldError("KEY_MISSING", `${where} is null or missing`, { where });
+  return value;
 }
 
 interface KeyChecks {

@@ -83,10 +83,15 @@ export function listOf(texts: readonly string[]): string {
   return texts.length === 0 ? "[]" : `["${texts.join('","')}"]`;
 }
 
-/** The result for a key column: it is answered as it was sent. */
+/** The result for a key column, whose values were checked: it is answered as it was sent, int64 as numbers with all their digits. */
 export function keyResult({ type }: Pick<Column, "type">, values: readonly unknown[]): string {
-  const shown = type.name === "int64" ? `[${values.map(String).join(",")}]` : JSON.stringify(values);
+  const shown = type.name === "int64" ? `[${values.map(int64Text).join(",")}]` : JSON.stringify(values);
   return `{"values":${shown},"statuses":${sameOf("PRESENT", values.length)},"event_timestamps":${sameOf(NEVER, values.length)}}`;
+}
+
+/** A key in its array or object, which is as good, stays in it. */
+function int64Text(value: unknown): string {
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
 function sameOf(text: string, count: number): string {

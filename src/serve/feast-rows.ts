@@ -7,7 +7,7 @@ import type { EntityDefinition } from "../define/definition.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { requestRow } from "../vector/request-row.ts";
 import { AnswerBytes, writtenText } from "./answer-bytes.ts";
-import { columnKeys } from "./entity-input.ts";
+import { columnKeys, unreadKeyChecks } from "./entity-input.ts";
 import { chosenOf, type ChosenVector, isExperiment, type NamedPlan } from "./experiment-plan.ts";
 import { keyResult } from "./feast-answer.ts";
 import { FeastOutputs, type FeastResults } from "./feast-outputs.ts";
@@ -39,12 +39,15 @@ const WRITTEN_VALUES_MAX = 1000;
 export class FeastRows {
   readonly #ask: FeastAsk;
   readonly #keysAt: (row: number) => EntityKey[];
+  /** Of key columns that are answered, and that no key is read of. */
+  readonly #checkUnread: ((row: number) => void) | null;
   readonly #results: FeastResults;
 
   constructor(ask: FeastAsk) {
     const { plan, entities, fullNames } = ask;
     this.#ask = ask;
     this.#keysAt = columnKeys(plan.entities, entities);
+    this.#checkUnread = unreadKeyChecks(plan.entities, entities);
     const isTable = !isExperiment(plan) && plan.program === null;
     this.#results = isTable ? new FeastTable(plan, fullNames) : new FeastOutputs(plan, fullNames);
   }
@@ -112,6 +115,7 @@ export class FeastRows {
     const { plan } = this.#ask;
     try {
       const keys = this.#keysAt(row);
+      this.#checkUnread?.(row);
       return chosenOf(plan, keys, requestRow(plan.request, this.#requestAt(row)));
     } catch (error) {
       if (!(error instanceof OnefoldError)) throw error;

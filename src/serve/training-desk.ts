@@ -97,22 +97,28 @@ export interface LabelPlace {
 
 /** All of it may be asked from another process. */
 export interface TrainingDesk {
-  /** Keeps a place for labels to come. Throws `BACKPRESSURE` where the queue is full. */
-  reserve(format: LabelFormat): Promise<LabelPlace>;
+  /**
+   * Keeps a place for labels to come; `id` is a UUID that the caller has chosen. Throws `BACKPRESSURE` where the queue is full,
+   * `TRAINING_SET_EXISTS`, and `CANCELLED` where `remove` was asked for the id before.
+   */
+  reserve(format: LabelFormat, id?: string): Promise<LabelPlace>;
   /** Gives it back, with what was received. */
   release(id: string): Promise<void>;
   /**
-   * Starts, or queues, a job. Throws `BACKPRESSURE`, `PATH_NOT_ALLOWED`, `FILE_UNREADABLE`, `REQUEST_INVALID`,
+   * Starts, or queues, a job; `id` as of `reserve`, where no place is kept yet. Throws what `reserve` throws, `BACKPRESSURE`, `PATH_NOT_ALLOWED`, `FILE_UNREADABLE`, `REQUEST_INVALID`,
    * `TIME_INVALID`, `DURATION_INVALID`, and what planning the services throws; the place is given back then.
    */
-  start(labels: LabelsChosen, options: TrainingOptions): Promise<TrainingJob>;
+  start(labels: LabelsChosen, options: TrainingOptions, id?: string): Promise<TrainingJob>;
   /** The newest first. */
   list(): Promise<readonly TrainingJob[]>;
   /** Throws `TRAINING_SET_UNKNOWN`. */
   job(id: string): Promise<TrainingJob>;
   /** Resolves once it has another revision than `revision`, after some seconds at the latest. Throws `TRAINING_SET_UNKNOWN`. */
   changed(id: string, revision: number): Promise<TrainingJob>;
-  /** Ends one that is under way; removes one that is not, with its files. Throws `TRAINING_SET_UNKNOWN`. */
+  /**
+   * Ends one that is under way; removes one that is not, with its files. Throws `TRAINING_SET_UNKNOWN`; then, too, none is
+   * started under this id any more.
+   */
   remove(id: string): Promise<TrainingJob>;
   /**
    * The file of one that is done. Throws `TRAINING_SET_UNKNOWN`, `TRAINING_SET_NOT_DONE`, `TYPE_MISMATCH`, and

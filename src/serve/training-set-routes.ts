@@ -16,7 +16,7 @@ import {
   type TrainingOptions,
 } from "./training-desk.ts";
 import { optionsOfQuery } from "./training-set-query.ts";
-import { jobSchema, optionQuerySchemas, optionSchemas } from "./training-set-schemas.ts";
+import { chosenIdSchema, jobSchema, optionQuerySchemas, optionSchemas } from "./training-set-schemas.ts";
 
 const CONTENT_TYPES: Readonly<Record<SetFormat, string>> = {
   parquet: "application/vnd.apache.parquet",
@@ -50,13 +50,18 @@ export function trainingSetRoutes(ports: ServePorts): Route[] {
       summary: "Start building a training set",
       reads: "labels",
       schemas: {
-        query: { type: "object", additionalProperties: false, properties: optionQuerySchemas },
+        query: {
+          type: "object",
+          additionalProperties: false,
+          properties: { ...optionQuerySchemas, id: chosenIdSchema },
+        },
         body: {
           type: "object",
           required: ["service", "labels"],
           additionalProperties: false,
           properties: {
             ...optionSchemas,
+            id: chosenIdSchema,
             labels: {
               type: "object",
               description: "`rows`, `path`, or, with `every`, `entities`",
@@ -75,7 +80,7 @@ export function trainingSetRoutes(ports: ServePorts): Route[] {
             },
           },
         },
-        answers: { 202: jobSchema, ...errors(400, 403, 404, 409, 413, 429) },
+        answers: { 202: jobSchema, ...errors(400, 403, 404, 409, 413, 429, 499) },
       },
       handle: (request) => start(desk(), request),
     },
@@ -156,7 +161,7 @@ export function trainingSetRoutes(ports: ServePorts): Route[] {
     {
       method: "DELETE",
       path: "/training-sets/{id}",
-      summary: "Cancel a training set that is under way, or remove one that is not",
+      summary: "Cancel a training set that is under way, or yet to come; or remove one that is not",
       reads: "nothing",
       schemas: { params: idParams, answers: { 200: jobSchema, ...errors(404, 409) } },
       handle: async ({ params }) => ({ status: 200, body: await desk().remove(params["id"]!) }),
@@ -173,7 +178,8 @@ async function start(
   { query, body }: RouteRequest,
 ): Promise<{ status: number; body: TrainingJob }> {
   if (body instanceof LabelUpload) {
-    return receiveAndStart(desk, body.format, () => optionsOfQuery(query), {
+    const { id, ...options } = query;
+    return receiveAndStart(desk, { format: body.format, id }, () => optionsOfQuery(options), {
       receive: (path, bytesMax) => body.receive(path, bytesMax),
       refuse: () => body.refuse(),
     });
@@ -185,13 +191,14 @@ async function start(
       hint: "options stand in the JSON body; in the query only where the body is a file",
     });
   }
-  const { labels, ...options } = body as TrainingOptions & {
+  const { labels, id, ...options } = body as TrainingOptions & {
+    id?: string;
     labels: { rows?: readonly object[]; path?: string; entities?: "all" };
   };
-  if (labels.path !== undefined) return { status: 202, body: await desk.start({ path: labels.path }, options) };
-  if (labels.entities !== undefined) return { status: 202, body: await desk.start({ entities: "all" }, options) };
+  if (labels.path !== undefined) return { status: 202, body: await desk.start({ path: labels.path }, options, id) };
+  if (labels.entities !== undefined) return { status: 202, body: await desk.start({ entities: "all" }, options, id) };
   const lines = labels.rows!.map((row) => `${JSON.stringify(row)}\n`);
-  return receiveAndStart(desk, "ndjson", () => options, {
+  return receiveAndStart(desk, { format: "ndjson", id }, () => options, {
     receive: (path) => writeFile(path, lines),
     refuse: async () => {},
   });
@@ -204,7 +211,7 @@ interface LabelSource {
 
 async function receiveAndStart(
   desk: TrainingDesk,
-  format: LabelUpload["format"],
+  { format, id }: { readonly format: LabelUpload["format"]; readonly id: string | undefined },
   options: () => TrainingOptions,
   labels: LabelSource,
 ): Promise<{ status: number; body: TrainingJob }> {
@@ -212,7 +219,7 @@ async function receiveAndStart(
   let place: Awaited<ReturnType<TrainingDesk["reserve"]>>;
   try {
     asked = options();
-    place = await desk.reserve(format);
+    place = await desk.reserve(format, id);
   } catch (error) {
     await labels.refuse();
     throw error;

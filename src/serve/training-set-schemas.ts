@@ -90,6 +90,13 @@ export const optionQuerySchemas: Readonly<Record<string, JsonSchema>> = {
 
 const nullableText = (description: string): JsonSchema => ({ type: ["string", "null"], description });
 
+/** Of the set itself, beside its options. */
+export const chosenIdSchema: JsonSchema = {
+  type: "string",
+  pattern: "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+  description: "a UUID of your choice, by which the set can be cancelled though the answer to this request never came",
+};
+
 export const jobSchema: JsonSchema = {
   type: "object",
   properties: {

@@ -36,10 +36,14 @@ for (let round = 0; round < 8; round++) {
 console.log(kept.length);
 `;
 
+const LIMIT = /HeapController\] Limit: old size: (\d+) KB, new limit: (\d+) KB/g;
+/** "maybe" where V8 has not come to the end of it yet. */
+const IS_MADE_OLD = /AllocationSite.* => (maybe )?tenure/;
+
 describe("a server's heap", () => {
   it("is looked at as a whole again once it is four times what was left, however slowly memory is used up", () => {
     const told = run(`collectBriefly();\n${LOOKS}`, "--expose-gc", "--trace-gc-verbose");
-    const limits = Array.from(told.matchAll(/HeapController\] Limit: old size: (\d+) KB, new limit: (\d+) KB/g));
+    const limits = Array.from(told.matchAll(LIMIT));
     expect(limits.length).toBeGreaterThanOrEqual(12);
     for (const [text, left, limit] of limits.slice(-12))
       expect(Number(limit) / Number(left), text).toBeGreaterThan(3.9);
@@ -51,19 +55,41 @@ describe("a server's heap", () => {
     expect(Number(run(`collectBriefly();\n${MAKES}`))).toBeLessThanOrEqual(16);
   });
 
+  it.each([
+    ["--max-semi-space-size=32"],
+    ["--max_semi_space_size=32"],
+    ["--min-semi-space-size=2"],
+    ["--semi-space-growth-factor=4"],
+    [`NODE_OPTIONS=--max-semi-space-size=32`],
+    [`NODE_OPTIONS=--no-warnings "--max_semi_space_size=32"`],
+  ])("has for what is new what whoever started it has set: %s", (flag) => {
+    expect(Number(run(`collectBriefly();\n${MAKES}`, flag))).toBeGreaterThanOrEqual(32);
+  });
+
+  it("is looked at as a whole, and gets what is new, as whoever started it has set", () => {
+    const told = run(`collectBriefly();\n${LOOKS}`, "--heap_growing_percent=100", "--expose-gc", "--trace-gc-verbose");
+    const [, left, limit] = Array.from(told.matchAll(LIMIT)).at(-1)!;
+    expect(Number(limit) / Number(left)).toBeLessThan(2.5);
+    const survives = [`collectBriefly();\n${SURVIVES}`, "--trace-pretenuring-statistics"] as const;
+    expect(run(...survives, "--allocation-site-pretenuring")).toMatch(IS_MADE_OLD);
+  });
+
   it("gets nothing that is new among what is old, whatever survived of what the same code made before", () => {
-    // "maybe" where V8 has not come to the end of it yet.
-    const isMadeOld = /AllocationSite.* => (maybe )?tenure/;
-    expect(run(SURVIVES, "--trace-pretenuring-statistics")).toMatch(isMadeOld);
-    expect(run(`collectBriefly();\n${SURVIVES}`, "--trace-pretenuring-statistics")).not.toMatch(isMadeOld);
+    expect(run(SURVIVES, "--trace-pretenuring-statistics")).toMatch(IS_MADE_OLD);
+    expect(run(`collectBriefly();\n${SURVIVES}`, "--trace-pretenuring-statistics")).not.toMatch(IS_MADE_OLD);
   });
 });
 
-function run(script: string, ...flags: readonly string[]): string {
+/** With flags of Node's, or of its environment: `NODE_OPTIONS=...`. */
+function run(script: string, ...given: readonly string[]): string {
+  const isEnvironment = (one: string): boolean => one.startsWith("NODE_OPTIONS=");
+  const flags = given.filter((one) => !isEnvironment(one));
+  const inEnvironment = given.filter(isEnvironment).map((one) => ["NODE_OPTIONS", one.replace("NODE_OPTIONS=", "")]);
   const { code } = transformSync(readFileSync(FILE, "utf8"), { loader: "ts", format: "esm" });
   const text = `${code}\n${script}`;
   return execFileSync(process.execPath, [...flags, "--input-type=module", "-e", text], {
     encoding: "utf8",
     maxBuffer: 64 * 1024 * 1024,
+    env: { ...process.env, ...Object.fromEntries(inEnvironment) },
   });
 }

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from time import sleep
 from typing import Any
 
+import numpy
 import pandas as pd
 import pytest
 
@@ -27,7 +31,7 @@ def relay(server: Server) -> Iterator[Relay]:
         yield relay
 
 
-def calls(client: Any) -> list[Callable[[float], Any]]:
+def calls(client: Any, known: str = "none") -> list[Callable[[float], Any]]:
     return [
         lambda seconds: client.get_features("model", ADA, timeout=seconds),
         lambda seconds: client.get_entity_features("user", "ada", timeout=seconds),
@@ -37,7 +41,7 @@ def calls(client: Any) -> list[Callable[[float], Any]]:
         lambda seconds: client.get_training_data(labels(), "model", progress=False, timeout=seconds),
         lambda seconds: client.explain_leakage(labels(), "model", progress=False, timeout=seconds),
         lambda seconds: client.start_training_set(labels(), "model", timeout=seconds),
-        lambda seconds: client.training_set("none", timeout=seconds),
+        lambda seconds: client.training_set(known, timeout=seconds),
         lambda seconds: client.training_sets(timeout=seconds),
         lambda seconds: client.importances("model", timeout=seconds),
         lambda seconds: client.report_importances("model", {"orders": 1.0}, timeout=seconds),
@@ -111,6 +115,99 @@ def test_training_data_that_take_longer_are_cancelled(server: Server, client: On
     asyncio.run(ask())
     assert client.training_sets()[0].job.state == "cancelled"
     assert len(client.get_training_data(labels(), "model", progress=False, timeout=600)) == 5
+
+
+def no_set_is_under_way(client: Onefold, since: set[str]) -> bool:
+    # A server that is busy takes a while to end what it was told to.
+    for _ in range(600):
+        states = {one.job.state for one in client.training_sets() if one.id not in since}
+        if states <= {"cancelled"}:
+            return True
+        sleep(0.1)
+    return False
+
+
+def test_a_set_whose_start_was_not_answered_does_not_run(relay: Relay, client: Onefold) -> None:
+    since = {one.id for one in client.training_sets()}
+    with Onefold(relay.url, timeout=60) as hasty:
+        relay.holds = True
+        for ask in (hasty.start_training_set, hasty.get_training_data, hasty.explain_leakage):
+            with pytest.raises(OnefoldError) as late:
+                ask(LONG, "model", timeout=1)
+            assert is_late(late)
+            assert no_set_is_under_way(client, since)
+        relay.holds = False
+        relay.breaks = 1
+        with pytest.raises(OnefoldError, match="SERVER_UNREACHABLE"):
+            hasty.start_training_set(LONG, "model")
+        assert no_set_is_under_way(client, since)
+    assert len({one.id for one in client.training_sets()} - since) > 0
+
+
+def test_nor_with_the_async_client_nor_where_its_task_is_cancelled(relay: Relay, client: Onefold) -> None:
+    since = {one.id for one in client.training_sets()}
+    relay.holds = True
+
+    async def ask() -> None:
+        async with AsyncOnefold(relay.url, timeout=60) as hasty:
+            with pytest.raises(OnefoldError) as late:
+                await hasty.start_training_set(LONG, "model", timeout=1)
+            assert is_late(late)
+            starting = asyncio.create_task(hasty.get_training_data(LONG, "model", progress=False))
+            while len({one.id for one in client.training_sets()} - since) < 2:
+                await asyncio.sleep(0.05)
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+
+    asyncio.run(ask())
+    assert no_set_is_under_way(client, since)
+
+
+def test_a_time_that_is_none_is_refused_before_anything_is_sent(relay: Relay) -> None:
+    given: list[Any] = [0, 0.0, -1, math.nan, -math.inf, "1", timedelta(seconds=1), True]
+    for seconds in given:
+        for client in (Onefold, AsyncOnefold):
+            with pytest.raises((ValueError, TypeError), match="timeout is"):
+                client(relay.url, timeout=seconds)
+        with Onefold(relay.url) as waiting:
+            for call in calls(waiting):
+                with pytest.raises((ValueError, TypeError), match="timeout is"):
+                    call(seconds)
+
+    async def ask() -> None:
+        async with AsyncOnefold(relay.url) as other:
+            for seconds in given:
+                for call in calls(other):
+                    with pytest.raises((ValueError, TypeError), match="timeout is"):
+                        await call(seconds)
+
+    asyncio.run(ask())
+    assert relay.connections == 0
+
+
+def test_a_time_may_have_no_end(server: Server, client: Onefold) -> None:
+    training_set = client.start_training_set(labels(), "model")
+    for call in calls(client, training_set.id):
+        call(math.inf)
+    assert training_set.wait(progress=False, timeout=math.inf).state == "done"
+    assert len(training_set.to_pandas(timeout=math.inf)) == 5
+    # None is the client's own, which is none.
+    endless: list[Any] = [None, math.inf, 1e12, 10**400, numpy.float32(3600)]
+    for seconds in endless:
+        with Onefold(server.url, timeout=seconds) as own:
+            assert own.get_features("model", ADA)["orders"] == 3
+            assert own.get_features("model", ADA, timeout=seconds)["orders"] == 3
+            own.start_training_set(labels(), "model", timeout=seconds).wait(progress=False, timeout=seconds)
+
+    async def ask() -> None:
+        async with AsyncOnefold(server.url, timeout=math.inf) as other:
+            for call in calls(other, training_set.id):
+                await call(math.inf)
+            for seconds in endless:
+                assert (await other.get_features("model", ADA, timeout=seconds))["orders"] == 3
+
+    asyncio.run(ask())
 
 
 def test_a_set_whose_events_were_followed_for_so_long_goes_on(client: Onefold) -> None:

@@ -5,9 +5,22 @@
 import { OnefoldError } from "../../base/errors.ts";
 
 const BLANK = /(?:\s+|--[^\n\r]*)+/y;
-/** Strings and names: what has no end goes to the end of the text, where the engine says so. A word, so that none begins in it. */
-const WORD =
-  /[eE]'(?:[^'\\]|\\[^]|'')*(?:'|$)|'(?:[^']|'')*(?:'|$)|"(?:[^"]|"")*(?:"|$)|\$([\p{L}_][\p{L}\p{N}_]*|)\$[^]*?(?:\$\1\$|$)|[\p{L}\p{N}_][\p{L}\p{N}_$]*|[^]/uy;
+/**
+ * Strings and names: what has no end goes to the end of the text, where the engine says so. A word, so that none begins in it.
+ * A string goes on behind a line end, and so do the escapes of one that has them.
+ */
+const ESCAPED = /(?:[^'\\]|\\[^]|'')*/u.source;
+const ON_THE_NEXT_LINE = /[ \t\f\v]*(?:--[^\n\r]*)?[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*/u.source;
+const WORD = new RegExp(
+  [
+    `[eE]'${ESCAPED}(?:'${ON_THE_NEXT_LINE}'${ESCAPED})*(?:'|$)`,
+    /'(?:[^']|'')*(?:'|$)/u.source,
+    /"(?:[^"]|"")*(?:"|$)/u.source,
+    /\$([\p{L}_][\p{L}\p{N}_]*|)\$[^]*?(?:\$\1\$|$)/u.source,
+    /[\p{L}\p{N}_][\p{L}\p{N}_$]*|[^]/u.source,
+  ].join("|"),
+  "uy",
+);
 const COMMENT_EDGE = /\/\*|\*\//g;
 
 /** Throws `BATCH_SOURCE_FAILED` where another statement stands behind it. */

@@ -23,6 +23,7 @@ import {
   type TrainingProgress,
   type TrainingState,
 } from "../../serve/training-desk.ts";
+import { ChosenIds, requireNewId } from "./chosen-ids.ts";
 import { JobFolder, type StoredJob } from "./job-folder.ts";
 import type { JobHouse, JobResult, JobWork } from "./job-messages.ts";
 import { runInProcess } from "./job-process.ts";
@@ -72,6 +73,7 @@ export class TrainingJobs implements TrainingDesk {
   readonly #entries = new Map<string, Entry>();
   readonly #queue: Entry[] = [];
   readonly #running = new Map<Entry, Promise<void>>();
+  readonly #chosenIds = new ChosenIds();
   readonly #places = new Map<string, { readonly format: LabelFormat; readonly timer: NodeJS.Timeout }>();
   readonly #sweeping: NodeJS.Timeout;
   #isClosing = false;
@@ -97,9 +99,10 @@ export class TrainingJobs implements TrainingDesk {
     return jobs;
   }
 
-  async reserve(format: LabelFormat): Promise<LabelPlace> {
+  async reserve(format: LabelFormat, id: string = randomUUID()): Promise<LabelPlace> {
+    this.#chosenIds.requireNotCancelled(id);
+    requireNewId(id, this.#entries.has(id) || this.#places.has(id));
     this.#refuseWhereFull();
-    const id = randomUUID();
     const timer = setTimeout(() => void this.release(id), PLACE_MILLIS_MAX).unref();
     this.#places.set(id, { format, timer });
     await this.#folder.make(id);
@@ -111,14 +114,14 @@ export class TrainingJobs implements TrainingDesk {
     if (this.#leavePlace(id) !== null) await this.#folder.remove(id);
   }
 
-  async start(labels: LabelsChosen, options: TrainingOptions): Promise<TrainingJob> {
+  async start(labels: LabelsChosen, options: TrainingOptions, chosenId?: string): Promise<TrainingJob> {
     let place = "id" in labels ? labels.id : null;
     try {
       // What is wrong with the request itself is told at once.
       trainingRequest(options, "entities" in labels ? null : "");
       this.#house.sourcesOf(options);
       const found = await this.#found(labels);
-      const id = (place ??= (await this.reserve(found?.format ?? "csv")).id);
+      const id = (place ??= (await this.reserve(found?.format ?? "csv", chosenId)).id);
       const job: StoredJob = {
         id,
         state: "queued",
@@ -133,6 +136,7 @@ export class TrainingJobs implements TrainingDesk {
       };
       // In the queue only then: whoever runs it writes the same file.
       await this.#folder.write(job);
+      this.#chosenIds.requireNotCancelled(id);
       const entry = this.#enter(job);
       this.#leavePlace(id);
       this.#queue.push(entry);
@@ -168,6 +172,7 @@ export class TrainingJobs implements TrainingDesk {
   }
 
   async remove(id: string): Promise<TrainingJob> {
+    this.#chosenIds.cancel(id);
     const entry = this.#entry(id);
     if (isUnderWay(entry.job)) {
       entry.cancelling.abort();

@@ -13,9 +13,9 @@ export function askedTraining(owner: Pick<AskLink, "ask">): TrainingDesk {
     ...given: Parameters<TrainingDesk[C]>
   ): ReturnType<TrainingDesk[C]> => owner.ask("training", { call, given }) as ReturnType<TrainingDesk[C]>;
   return {
-    reserve: (format) => ask("reserve", format),
+    reserve: (format, id) => ask("reserve", format, id),
     release: (id) => ask("release", id),
-    start: (labels, options) => ask("start", labels, options),
+    start: (labels, options, id) => ask("start", labels, options, id),
     list: () => ask("list"),
     job: (id) => ask("job", id),
     changed: (id, revision) => ask("changed", id, revision),

@@ -114,7 +114,11 @@ export class HotRoutes {
     if (target.length > KEPT_HEAD_LENGTH_MAX) return null;
     const known = this.#meanings.get(target);
     if (known !== undefined) return comeAgain(known);
-    if (this.#meanings.size >= HEADS_KEPT_MAX) this.#meanings.clear();
+    if (this.#meanings.size >= HEADS_KEPT_MAX) {
+      this.#meanings.clear();
+      // Or they went on with the former meanings, and their clients were given no answers of those who come anew.
+      this.#heads.clear();
+    }
     const meaning: HeadMeaning = { space: 0 };
     // A copy: the target is a slice of its head.
     this.#meanings.set(Buffer.from(target, "latin1").toString("latin1"), meaning);

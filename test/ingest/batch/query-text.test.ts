@@ -25,6 +25,10 @@ describe("a query as a part of another", () => {
     ["SELECT ';' AS v; -- it's", ";"],
     ["SELECT 'it''s; -- ' AS v;", "it's; -- "],
     ["SELECT E'it\\'s; ' AS v;--", "it's; "],
+    ["SELECT E'it'\n  '\\'s; ' AS v;", "it's; "],
+    ["SELECT e'it' -- it's\r\n\n -- ';\n\t'\\'s; '\n'\\'' AS v; -- '", "it's; '"],
+    ["SELECT E'a'\n'' AS v, E'b' -- ';\n AS w; --", "a"],
+    ["SELECT 'a\\'\n'b\\' AS v; -- '", "a\\b\\"],
     ["SELECT $$a;b$$ AS v;", "a;b"],
     ["SELECT $q$a;$$b$q$ AS v; --", "a;$$b"],
     ["SELECT $é$a;b$é$ AS v;", "a;b"],
@@ -50,5 +54,7 @@ describe("a query as a part of another", () => {
   it("is read in a time that goes by its length", () => {
     const long = `SELECT '${"a''".repeat(100_000)}' AS v; ${"-- b\n".repeat(100_000)}`;
     expect(subquery(long)).toHaveLength(300_000 + "(SELECT '' AS v\n)".length);
+    const continued = `SELECT E'a'${"\n -- '\n'\\''".repeat(50_000)}${" \n".repeat(100_000)}-${"-".repeat(100_000)}`;
+    expect(subquery(continued)).toBe(`(${continued}\n)`);
   });
 });

@@ -1,10 +1,12 @@
 /** The door of training sets: uploads that are too large or break off, and streams that end when the server does. */
-import { existsSync, readdirSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { JobsWorld, LABELS } from "./jobs-world.ts";
+import { type Answer, JobsWorld, LABELS } from "./jobs-world.ts";
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
@@ -79,6 +81,65 @@ describe("an upload of labels", () => {
     const cut = await world.ask("POST", path, "PAR1 and no more", "application/vnd.apache.parquet");
     expect(await world.ended(cut.body["id"])).toMatchObject({ state: "failed", error: { code: "FILE_UNREADABLE" } });
     expect(await world.ended(await world.begin(undefined, HEAD))).toMatchObject({ state: "done", result: { rows: 0 } });
+  });
+});
+
+describe("a training set under an id that its caller chose", () => {
+  const path = "/training-sets?service=fraud&boundary=inclusive";
+  const asked = { service: "fraud", boundary: "inclusive" };
+  const codeOf = ({ status, body }: Answer): unknown[] => [status, body["error"]?.code];
+
+  it("has that id, however its labels come, and no other set has", async () => {
+    const ids: string[] = [];
+    for (const start of [
+      (id: string) => world.ask("POST", `${path}&id=${id}`, LABELS, "text/csv"),
+      (id: string) => world.ask("POST", "/training-sets", { ...asked, id, every: "1h", labels: { entities: "all" } }),
+      (id: string) => world.ask("POST", "/training-sets", { ...asked, id, labels: { rows: [] } }),
+      (id: string) => world.ask("POST", "/training-sets", { ...asked, id, labels: { path: "labels.csv" } }),
+    ]) {
+      writeFileSync(join(world.labelsFolder, "labels.csv"), LABELS);
+      const id = randomUUID();
+      ids.push(id);
+      let { status, body } = await start(id);
+      // The one place there is, is free a little after its job is seen to be over.
+      for (; status === 429; await delay(20)) ({ status, body } = await start(id));
+      expect([status, body["id"], body["options"].id]).toEqual([202, id, undefined]);
+      for (const known of ids) expect(codeOf(await start(known))).toEqual([409, "TRAINING_SET_EXISTS"]);
+      expect((await world.ended(id)).id).toBe(id);
+    }
+    for (const id of ["", "set", "..", ids[0]!.toUpperCase(), `${ids[0]}0`, ids[0]!.replace("-", "/")]) {
+      const answer = await world.ask("POST", `${path}&id=${encodeURIComponent(id)}`, LABELS, "text/csv");
+      expect(codeOf(answer), id).toEqual([400, "REQUEST_INVALID"]);
+    }
+    expect(folders().toSorted()).toEqual(ids.toSorted());
+  });
+
+  it("is not started any more where it was cancelled before, or while its labels came", async () => {
+    const early = randomUUID();
+    expect(codeOf(await world.ask("DELETE", `/training-sets/${early}`))).toEqual([404, "TRAINING_SET_UNKNOWN"]);
+    expect(codeOf(await world.ask("POST", `${path}&id=${early}`, LABELS, "text/csv"))).toEqual([499, "CANCELLED"]);
+    const rows = { ...asked, id: early, labels: { rows: [] } };
+    expect(codeOf(await world.ask("POST", "/training-sets", rows))).toEqual([499, "CANCELLED"]);
+
+    const during = randomUUID();
+    const socket = connect(Number(new URL(world.server.url).port), "127.0.0.1");
+    const head = `POST ${path}&id=${during} HTTP/1.1\r\nHost: here\r\nContent-Type: text/csv`;
+    socket.write(`${head}\r\nContent-Length: ${LABELS.length}\r\n\r\n${LABELS.slice(0, 4)}`);
+    await until(() => folders().includes(during));
+    const again = await world.ask("POST", `${path}&id=${during}`, LABELS, "text/csv");
+    expect(codeOf(again)).toEqual([409, "TRAINING_SET_EXISTS"]);
+    expect(codeOf(await world.ask("DELETE", `/training-sets/${during}`))).toEqual([404, "TRAINING_SET_UNKNOWN"]);
+    socket.write(LABELS.slice(4));
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 499 [^]*"CANCELLED"/);
+    socket.destroy();
+
+    expect(folders()).toEqual([]);
+    expect((await world.ask("GET", "/training-sets")).body).toEqual({ training_sets: [] });
+    // The one place there is, is free.
+    const last = randomUUID();
+    expect((await world.ask("POST", `${path}&id=${last}`, LABELS, "text/csv")).status).toBe(202);
+    expect((await world.ask("DELETE", `/training-sets/${last}`)).body).toMatchObject({ state: "cancelled" });
   });
 });
 

@@ -145,6 +145,19 @@ describe("hot routes", () => {
     expect(first!.meaning).toBe(second!.meaning);
   });
 
+  it("of one target have one meaning, also once too many others came for all meanings to be kept", () => {
+    const own = new HotRoutes(all, () => () => true);
+    const find = (head: string): HotHead => own.find(head)!;
+    const traced = (target: string, trace: string): string =>
+      post(target).replace("Host: x", `Host: x\r\ntraceparent: ${trace}`);
+    const early = post("/services/early/vector");
+    find(early);
+    // Too long for heads to be kept of them.
+    for (let i = 0; i < 1000; i++) find(traced(`/services/s${i}/vector`, "1".repeat(1024)));
+    const anew = find(traced("/services/early/vector", "2"));
+    expect(find(early).meaning).toBe(anew.meaning);
+  });
+
   it("are those of the last head where it stands in what connections are received into, to the last byte", async () => {
     const { block, close } = await receivedBlock();
     for (const length of [2, 17, 170]) {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 
 from ._calls import Call, answer_of, failure_of, timed_out
-from ._retry import Attempts, Deadline
+from ._retry import Attempts, Deadline, seconds_of, socket_seconds
 from .errors import OnefoldError
 
 T = TypeVar("T")
@@ -29,11 +28,11 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
 
 
 class AsyncHttp:
-    def __init__(self, url: str, timeout: float, retries: int, headers: Mapping[str, str] | None) -> None:
+    def __init__(self, url: str, timeout: float | None, retries: int, headers: Mapping[str, str] | None) -> None:
         self.url = url.rstrip("/")
-        self._timeout = timeout
+        self._timeout = seconds_of(timeout)
         self._retries = retries
-        self._client = httpx.AsyncClient(headers=dict(headers or {}), timeout=timeout)
+        self._client = httpx.AsyncClient(headers=dict(headers or {}), timeout=socket_seconds(self._timeout))
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -44,7 +43,7 @@ class AsyncHttp:
         while True:
             error: OnefoldError
             try:
-                return await asyncio.wait_for(self._answer(call, attempts), attempts.seconds_left)
+                return await asyncio.wait_for(self._answer(call, attempts), socket_seconds(attempts.seconds_left))
             except asyncio.TimeoutError:
                 error = timed_out(call, self.url)
             except httpx.HTTPError as cause:
@@ -61,7 +60,7 @@ class AsyncHttp:
             params=dict(call.params),
             content=call.content if call.body is None else _chunks(call.body),
             headers={} if call.content_type is None else {"content-type": call.content_type},
-            timeout=deadline.seconds_left,
+            timeout=socket_seconds(deadline.seconds_left),
         )
         return answer_of(call, response.status_code, response.content)
 
@@ -73,9 +72,8 @@ class AsyncHttp:
 
 async def read_within(response: httpx.Response, deadline: Deadline) -> bytes:
     """All of an answer."""
-    seconds_left = deadline.seconds_left
     try:
-        return await asyncio.wait_for(response.aread(), None if seconds_left == math.inf else seconds_left)
+        return await asyncio.wait_for(response.aread(), socket_seconds(deadline.seconds_left))
     except asyncio.TimeoutError as late:
         raise httpx.ReadTimeout("the answer was not whole in time", request=response.request) from late
 

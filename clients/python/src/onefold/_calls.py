@@ -23,6 +23,8 @@ INT64_SAFE_MAX = 2**53 - 1
 
 #: Refusals of which the server says that it took nothing in.
 NOTHING_TAKEN_IN = frozenset({"BACKPRESSURE", "NOT_READY"})
+#: With these nobody knows what became of a call.
+UNHEARD = frozenset({"CALL_TIMED_OUT", "SERVER_UNREACHABLE"})
 #: Failures in passing, of a call that may be repeated.
 PASSING = NOTHING_TAKEN_IN | {"SERVER_UNREACHABLE", "STORE_UNAVAILABLE", "STORE_TIMEOUT", "CLOCK_BEHIND"}
 

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import httpx
 
 from ._calls import Call, answer_of, failure_of
-from ._retry import Attempts, Deadline
+from ._retry import Attempts, Deadline, seconds_of, socket_seconds
 from .errors import OnefoldError
 
 P = ParamSpec("P")
@@ -30,11 +30,11 @@ def to_the_end(done: T) -> T:
 
 
 class Http:
-    def __init__(self, url: str, timeout: float, retries: int, headers: Mapping[str, str] | None) -> None:
+    def __init__(self, url: str, timeout: float | None, retries: int, headers: Mapping[str, str] | None) -> None:
         self.url = url.rstrip("/")
-        self._timeout = timeout
+        self._timeout = seconds_of(timeout)
         self._retries = retries
-        self._client = httpx.Client(headers=dict(headers or {}), timeout=timeout)
+        self._client = httpx.Client(headers=dict(headers or {}), timeout=socket_seconds(self._timeout))
 
     def close(self) -> None:
         self._client.close()
@@ -60,7 +60,7 @@ class Http:
             params=dict(call.params),
             content=call.content if call.body is None else call.body(),
             headers={} if call.content_type is None else {"content-type": call.content_type},
-            timeout=deadline.seconds_left,
+            timeout=socket_seconds(deadline.seconds_left),
         ) as response:
             return answer_of(call, response.status_code, read_within(response, deadline))
 

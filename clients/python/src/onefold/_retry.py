@@ -4,8 +4,10 @@ Jitter", AWS, 2015: full jitter), within the time that the call may take in all.
 from __future__ import annotations
 
 import math
+import numbers
 import random
 import time
+from typing import Any
 
 from ._calls import Call
 from .errors import OnefoldError
@@ -14,11 +16,32 @@ FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 2.0
 
 
+#: What is longer has no end: sockets take some weeks at most.
+LONGEST_SECONDS = 1e6
+
+
+def seconds_of(timeout: Any) -> float:
+    """A time-out as it was given: above 0, None or ``math.inf`` for no end. Raises ``ValueError``, ``TypeError``."""
+    if timeout is None:
+        return math.inf
+    if not isinstance(timeout, numbers.Real) or isinstance(timeout, bool):
+        raise TypeError(f"a timeout is a number of seconds, not a {type(timeout).__name__}: {timeout!r}")
+    seconds: Any = timeout
+    if not seconds > 0:
+        raise ValueError(f"a timeout is more than 0 seconds, not {timeout!r}; for no end it is math.inf")
+    return math.inf if seconds > LONGEST_SECONDS else float(seconds)
+
+
+def socket_seconds(seconds: float) -> float | None:
+    """As those take them who know no infinite time."""
+    return None if seconds == math.inf else seconds
+
+
 class Deadline:
-    """So many seconds from now; None for no end."""
+    """So many seconds from now, as of ``seconds_of``."""
 
     def __init__(self, timeout: float | None) -> None:
-        self._end = math.inf if timeout is None else time.monotonic() + timeout
+        self._end = time.monotonic() + seconds_of(timeout)
 
     @property
     def seconds_left(self) -> float:

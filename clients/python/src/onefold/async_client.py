@@ -22,8 +22,8 @@ from ._calls import (
 from ._frames import BatchPlan, frame_of_set, rows_of_frame
 from ._progress import ProgressOption
 from ._retry import Deadline
-from ._training import UPLOAD_SECONDS, set_path, training_call, training_options
-from .async_training_set import AsyncTrainingSet
+from ._training import UPLOAD_SECONDS, set_path, training_options
+from .async_training_set import AsyncTrainingSet, start_training_set
 from .leakage import LeakageReport
 from .types import Boundary, ByService, FeatureVector, Knowledge, PushResult, Split, Ticks, TrainingJob
 
@@ -37,7 +37,8 @@ class AsyncOnefold:
 
     Args:
         url: ``http://host:port``.
-        timeout: Seconds that a call may take in all, retries included, unless it is given its own.
+        timeout: Seconds that a call may take in all, retries included, unless it is given its own; None for as long as it
+            takes.
         retries: How often what failed in passing is tried again, after a pause drawn at random. Questions are repeated
             when the connection broke or the server is not ready; pushes only when the server took nothing in, or with
             ``idempotent=True``.
@@ -45,15 +46,16 @@ class AsyncOnefold:
         consumer: Under what name the server counts what is read: that of a model, a job, a team.
 
     Every call takes a ``timeout`` of its own in seconds: None for the client's, but for training sets, whose docstrings say
-    otherwise. Every call raises ``OnefoldError`` with the server's code, ``where`` and ``hint``; ``SERVER_UNREACHABLE`` and
-    ``CALL_TIMED_OUT`` where there is no answer.
+    otherwise; ``math.inf`` for as long as it takes; ``ValueError`` for one that is not above 0. Every call raises
+    ``OnefoldError`` with the server's code, ``where`` and ``hint``; ``SERVER_UNREACHABLE`` and ``CALL_TIMED_OUT`` where there is
+    no answer.
     """
 
     def __init__(
         self,
         url: str = "http://127.0.0.1:8080",
         *,
-        timeout: float = 10.0,
+        timeout: float | None = 10.0,
         retries: int = 2,
         headers: Mapping[str, str] | None = None,
         consumer: str | None = None,
@@ -265,7 +267,7 @@ class AsyncOnefold:
             allow_after_log: Keeps labels after the end of the log, flagged in the column ``after_log_end``.
             progress: A bar in notebooks and on terminals; False for none; or a function of each ``TrainingJob``.
             timeout: Seconds until the frame is there, to the second; None for as long as it takes, whatever the client's
-                own is. When they are over the set is cancelled.
+                own is. When they are over the set is cancelled, for which the server is given five more.
 
         Returns:
             A frame of as many rows as ``labels``, in their order and with their index: their columns with their dtypes, and
@@ -322,7 +324,8 @@ class AsyncOnefold:
             explain_leakage: Also compares it with what is known in the end: ``leakage()`` of the set has the report.
             labels: A frame or an Arrow table; the path of a local file (Parquet, CSV, NDJSON); ``ServerPath("...")`` for a
                 file on the server; rows; or ``Ticks``.
-            timeout: Seconds until the labels are there; None for 120, whatever the client's own is.
+            timeout: Seconds until the labels are there; None for 120, whatever the client's own is. When they are over, or the
+                connection breaks, nothing is started, or it is cancelled, for which the server is given two and a half more.
 
         Raises:
             OnefoldError: As ``get_training_data``, as far as it shows at once; ``PATH_NOT_ALLOWED`` for a path on the server.
@@ -341,8 +344,7 @@ class AsyncOnefold:
             allow_after_log,
             explain_leakage,
         )
-        call = await in_thread(training_call, labels, options)
-        return AsyncTrainingSet(self._http, TrainingJob.of_wire(await self._http.send(call, UPLOAD_SECONDS if timeout is None else timeout)))
+        return await start_training_set(self._http, labels, options, UPLOAD_SECONDS if timeout is None else timeout)
 
     async def explain_leakage(
         self,

@@ -5,17 +5,25 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from ._async_http import INTERRUPTS, AsyncHttp, in_thread, read_within, sleep, to_the_end
-from ._calls import Call
+from ._calls import UNHEARD, Call
 from ._events import EventReader
 from ._frames import frame_of_table, pandas
 from ._progress import Progress, ProgressOption
 from ._retry import Deadline
-from ._training import CANCEL_SECONDS, DOWNLOAD_READ_SECONDS, EVENTS_READ_SECONDS, PATIENCE_SECONDS, set_path
+from ._training import (
+    CANCEL_SECONDS,
+    DOWNLOAD_READ_SECONDS,
+    EVENTS_READ_SECONDS,
+    PATIENCE_SECONDS,
+    set_path,
+    training_call,
+)
 from .errors import OnefoldError
 from .leakage import LeakageReport
 from .types import SetFormat, TrainingJob
@@ -23,6 +31,32 @@ from .types import SetFormat, TrainingJob
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+
+async def start_training_set(http: AsyncHttp, labels: Any, options: Mapping[str, Any], timeout: float) -> AsyncTrainingSet:
+    """Of which the server says that it is started; what it does not say that of is cancelled."""
+    # The client's choice: so it can be cancelled though nothing was heard of it.
+    id = str(uuid4())
+    call = await in_thread(training_call, labels, {**options, "id": id})
+    try:
+        answer = await http.send(call, timeout)
+    except INTERRUPTS:
+        await to_the_end(_cancel_unheard(http, id))
+        raise
+    except OnefoldError as error:
+        if error.code in UNHEARD:
+            await to_the_end(_cancel_unheard(http, id))
+        raise
+    return AsyncTrainingSet(http, TrainingJob.of_wire(answer))
+
+
+async def _cancel_unheard(http: AsyncHttp, id: str) -> bool:
+    """Whether the server says that it has."""
+    try:
+        await http.send(Call("DELETE", set_path(id)), CANCEL_SECONDS)
+    except OnefoldError:
+        return False
+    return True
 
 
 class AsyncTrainingSet:
