@@ -14,7 +14,11 @@ export {
   parseMicros,
 } from "./base/micros.ts";
 export { type Column, type Value, type ValueType } from "./schema/value.ts";
+export * from "./define/aggregation-definition.ts";
+export { type DefinedAt } from "./define/defined-at.ts";
 export * from "./define/definition.ts";
+export * from "./define/expectation-definition.ts";
+export * from "./define/transformation-definition.ts";
 export * from "./define/alert-definition.ts";
 export {
   alert,

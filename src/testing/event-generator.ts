@@ -3,16 +3,8 @@
  * of days, every aggregation over every kind of window.
  */
 import type { DurationMicros, Micros } from "../base/micros.ts";
-import type {
-  Aggregation,
-  AggregationName,
-  CustomAggregation,
-  EntityDefinition,
-  FeatureDefinition,
-  StreamDefinition,
-  ViewDefinition,
-  Window,
-} from "../define/definition.ts";
+import type { EntityDefinition, FeatureDefinition, StreamDefinition, ViewDefinition } from "../define/definition.ts";
+import type { Aggregation, AggregationName, CustomAggregation, Window } from "../define/aggregation-definition.ts";
 import type { Expression } from "../define/expression.ts";
 import { compileDerived } from "../fold/derive.ts";
 import type { FoldEvent } from "../fold/view-fold.ts";

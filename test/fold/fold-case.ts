@@ -2,7 +2,8 @@
  * One random case: a view, a sequence of events and reads, all drawn from one seed, and every answer held
  * against the naive oracle.
  */
-import type { ViewDefinition, Window } from "../../src/define/definition.ts";
+import type { ViewDefinition } from "../../src/define/definition.ts";
+import type { Window } from "../../src/define/aggregation-definition.ts";
 import type { Micros } from "../../src/base/micros.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import type { FoldState } from "../../src/fold/fold-state.ts";

@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Micros } from "../../src/base/micros.ts";
-import type { ExpectationDefinition, StreamDefinition } from "../../src/define/definition.ts";
+import type { StreamDefinition } from "../../src/define/definition.ts";
+import type { ExpectationDefinition } from "../../src/define/expectation-definition.ts";
 import { isOnefoldError } from "../../src/base/errors.ts";
 import { compileDoor } from "../../src/ingest/door.ts";
 import { refuseBlocked } from "../../src/ingest/blocked-push.ts";
