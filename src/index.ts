@@ -48,10 +48,8 @@ export {
   countDistinct,
   decayedSum,
   ewma,
-  type Feature,
   first,
   firstK,
-  type GroupedFeature,
   histogram,
   last,
   lastK,
@@ -68,6 +66,7 @@ export {
   topOther,
   variance,
 } from "./define/aggregation-builder.ts";
+export { type Feature, type GroupedFeature } from "./define/feature-builder.ts";
 export { type Expectation, expectation } from "./define/expectation.ts";
 export { sequence, type SequenceFeature } from "./define/sequence.ts";
 export { type Custom, custom, type CustomFunctions } from "./define/custom.ts";
