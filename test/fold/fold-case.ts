@@ -9,14 +9,9 @@ import { compileViewFold } from "../../src/fold/compile.ts";
 import type { FoldState } from "../../src/fold/fold-state.ts";
 import { createReadBuffer, STATUS_NAMES, type ViewFold } from "../../src/fold/view-fold.ts";
 import type { Value } from "../../src/schema/value.ts";
-import {
-  type GeneratedAggregations,
-  generatedEntity,
-  type GeneratedEvent,
-  generatedSource,
-  randomEvents,
-  randomView,
-} from "../../src/testing/event-generator.ts";
+import { type GeneratedEvent, randomEvents } from "../../src/testing/event-generator.ts";
+import { type GeneratedAggregations, randomView } from "../../src/testing/view-generator.ts";
+import { generatedEntity, generatedSource } from "../../src/testing/generated-source.ts";
 import { NaiveOracle } from "../../src/testing/naive-oracle.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 
