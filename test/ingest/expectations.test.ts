@@ -9,7 +9,7 @@ import { compileDoor } from "../../src/ingest/door.ts";
 import { refuseBlocked } from "../../src/ingest/blocked-push.ts";
 import { isBlocking } from "../../src/ingest/expectations.ts";
 import type { KafkaRecord } from "../../src/ingest/kafka/records.ts";
-import { routeParts } from "../../src/ingest/kafka/partition-fold.ts";
+import { routeParts } from "../../src/ingest/kafka/route-parts.ts";
 import { compileRouter } from "../../src/ingest/kafka/router.ts";
 import { planRoutes } from "../../src/ingest/kafka/routes.ts";
 import { historyOf, importFiles, newFolder, openArchive, source as orders, write } from "./import-world.ts";
