@@ -5,12 +5,12 @@
  */
 import type { Micros } from "../src/base/micros.ts";
 import type {
-  AggregationParameters,
   EntityDefinition,
   FeatureDefinition,
   StreamDefinition,
   ViewDefinition,
 } from "../src/define/definition.ts";
+import type { AggregationParameters } from "../src/define/aggregation-definition.ts";
 import type { Expression } from "../src/define/expression.ts";
 import { compileViewFold } from "../src/fold/compile.ts";
 import { createReadBuffer } from "../src/fold/view-fold.ts";

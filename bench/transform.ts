@@ -2,7 +2,7 @@
  * Time of transformations, in one thread without any input or output: vectors of 20 features transformed, in a
  * mix that a model would have, beside a loop written by hand for these very 20 features in the same run.
  */
-import type { TransformationDefinition, TransformationNode } from "../src/define/definition.ts";
+import type { TransformationDefinition, TransformationNode } from "../src/define/transformation-definition.ts";
 import { transformationType } from "../src/define/transformation-type.ts";
 import {
   bucketize,

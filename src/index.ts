@@ -14,7 +14,11 @@ export {
   parseMicros,
 } from "./base/micros.ts";
 export { type Column, type Value, type ValueType } from "./schema/value.ts";
+export * from "./define/aggregation-definition.ts";
+export { type DefinedAt } from "./define/defined-at.ts";
 export * from "./define/definition.ts";
+export * from "./define/expectation-definition.ts";
+export * from "./define/transformation-definition.ts";
 export * from "./define/alert-definition.ts";
 export {
   alert,
@@ -44,10 +48,8 @@ export {
   countDistinct,
   decayedSum,
   ewma,
-  type Feature,
   first,
   firstK,
-  type GroupedFeature,
   histogram,
   last,
   lastK,
@@ -64,6 +66,7 @@ export {
   topOther,
   variance,
 } from "./define/aggregation-builder.ts";
+export { type Feature, type GroupedFeature } from "./define/feature-builder.ts";
 export { type Expectation, expectation } from "./define/expectation.ts";
 export { sequence, type SequenceFeature } from "./define/sequence.ts";
 export { type Custom, custom, type CustomFunctions } from "./define/custom.ts";

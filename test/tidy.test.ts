@@ -82,8 +82,9 @@ const SHARED_DRIVERS: Readonly<Record<string, readonly string[]>> = {
 const DOORS: readonly string[] = ["index.ts", "client/index.ts", "testing/index.ts", "cli/main.ts"];
 
 const FORBIDDEN_NAMES: readonly string[] = ["utils", "util", "helpers", "helper", "common", "misc", "shared", "lib"];
-const LINES_TO_THINK_TWICE = 400;
-const LINES_MAX = 500;
+/** Of a file in src/; tests and benches may have some more, as cases stand one beside the other. */
+const LINES_MAX = 400;
+const LINES_MAX_OF_CASES = 500;
 
 interface SourceFile {
   /** Relative to src/, with forward slashes. */
@@ -245,12 +246,15 @@ describe("files", () => {
     expect(code.filter((path) => parts(path).some((part) => FORBIDDEN_NAMES.includes(part)))).toEqual([]);
   });
 
-  it(`hold one idea: at most ${LINES_MAX} lines`, async ({ annotate }) => {
-    const lengths = code.map((path) => ({ path, lines: text(path).split("\n").length - 1 }));
-    for (const { path, lines } of lengths.filter((file) => file.lines > LINES_TO_THINK_TWICE)) {
-      await annotate(`${path} has ${lines} lines: is there a second idea inside?`);
-    }
-    expect(lengths.filter((file) => file.lines > LINES_MAX)).toEqual([]);
+  it(`hold one idea: at most ${LINES_MAX} lines in src/, ${LINES_MAX_OF_CASES} elsewhere`, () => {
+    const long = code
+      .map((path) => ({ path, lines: text(path).split("\n").length - 1 }))
+      .filter(({ path, lines }) => lines > (path.startsWith("src/") ? LINES_MAX : LINES_MAX_OF_CASES))
+      .map(
+        ({ path, lines }) =>
+          `${path} has ${lines} lines: find the second idea in it, and give that a file named after it`,
+      );
+    expect(long).toEqual([]);
   });
 
   it("say what they are in a doc comment", () => {

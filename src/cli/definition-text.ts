@@ -1,6 +1,7 @@
 /** Features and promises as a person reads them: `mean(delay) over 1h where delay > 15`. */
 import { formatDuration } from "../base/micros.ts";
-import type { Aggregation, Freshness } from "../define/definition.ts";
+import type { Freshness } from "../define/definition.ts";
+import type { Aggregation } from "../define/aggregation-definition.ts";
 import { expressionText } from "../define/expression-text.ts";
 import { formatWindow } from "../define/window.ts";
 

@@ -13,16 +13,10 @@ import { dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, type BuildFailure, type BuildOptions, type Message, type Plugin } from "esbuild";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
-import { topOfStack } from "../define/defined-at.ts";
-import type {
-  CustomAggregation,
-  CustomTransformation,
-  DefinedAt,
-  Definition,
-  FeatureDefinition,
-  ServiceDefinition,
-  TransformationNode,
-} from "../define/definition.ts";
+import type { CustomAggregation } from "../define/aggregation-definition.ts";
+import { type DefinedAt, topOfStack } from "../define/defined-at.ts";
+import type { Definition, FeatureDefinition, ServiceDefinition } from "../define/definition.ts";
+import type { CustomTransformation, TransformationNode } from "../define/transformation-definition.ts";
 import { withReferences } from "../define/references.ts";
 import { nodesOf } from "../define/transformation-text.ts";
 

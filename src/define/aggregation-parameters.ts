@@ -2,7 +2,7 @@
  * What the parameters of an aggregation may be.
  */
 import type { ValueType } from "../schema/value.ts";
-import type { Aggregation, AggregationName, AggregationParameters } from "./definition.ts";
+import type { Aggregation, AggregationName, AggregationParameters } from "./aggregation-definition.ts";
 
 /** The longest list of `firstK` and `lastK`; and of `topK` and what goes with it, which counts only so many. */
 export const LIST_LENGTH_MAX = 1000;

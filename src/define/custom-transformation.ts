@@ -11,7 +11,7 @@
 import type { Micros } from "../base/micros.ts";
 import type { ColumnType } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
-import type { CustomTransformation } from "./definition.ts";
+import type { CustomTransformation } from "./transformation-definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems } from "./names.ts";
 import { checkShape } from "./shape.ts";

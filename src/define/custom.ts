@@ -11,10 +11,10 @@
  */
 import type { Micros } from "../base/micros.ts";
 import type { Value } from "../schema/value.ts";
-import { Feature, type Windows } from "./aggregation-builder.ts";
+import { Feature, type Windows } from "./feature-builder.ts";
 import type { ColumnType } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
-import type { CustomAggregation } from "./definition.ts";
+import type { CustomAggregation } from "./aggregation-definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems } from "./names.ts";
 import type { ClassOfKind, Kind, ValueOfKind } from "./typing.ts";

@@ -3,7 +3,13 @@
  */
 import { fileURLToPath } from "node:url";
 import { OnefoldError } from "../base/errors.ts";
-import type { DefinedAt } from "./definition.ts";
+
+/** File and line where a definition was written; never part of its fingerprint. */
+export interface DefinedAt {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
 
 const FRAME = /^\s*at (?:.*\()?((?:file:\/\/)?[^()]+?):(\d+):(\d+)\)?$/;
 

@@ -4,13 +4,20 @@
  * References between definitions are by name (and version), so a definition can be stored, compared and
  * fingerprinted on its own. The only members that are not data are the functions of `custom`
  * aggregations and on-demand views; they stand beside the data and are fingerprinted by their code.
+ *
+ * What kinds of definitions are made of is in files beside this one: `aggregation-definition.ts` for features of views,
+ * `expectation-definition.ts`, `transformation-definition.ts`, `poll-definition.ts`.
  */
 import type { DurationMicros, Micros } from "../base/micros.ts";
 import type { Column, Value, ValueType } from "../schema/value.ts";
+import type { Aggregation } from "./aggregation-definition.ts";
 import type { MonitoringDefinition } from "./alert-definition.ts";
+import type { DefinedAt } from "./defined-at.ts";
+import type { ExpectationDefinition } from "./expectation-definition.ts";
 import type { ExperimentDefinition } from "./experiment-definition.ts";
 import type { Expression } from "./expression.ts";
 import type { PollDefinition } from "./poll-definition.ts";
+import type { TransformationDefinition } from "./transformation-definition.ts";
 
 /** Who looks after a definition and how to find it. */
 export interface Described {
@@ -21,13 +28,6 @@ export interface Described {
 
 /** `real-time` < 1 s, `near-real-time` < 10 s, `batch` < 1 h, `daily` < 24 h, or a duration in microseconds. */
 export type Freshness = "real-time" | "near-real-time" | "batch" | "daily" | DurationMicros;
-
-/** File and line where a definition was written; never part of its fingerprint. */
-export interface DefinedAt {
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-}
 
 interface Defined extends Described {
   readonly name: string;
@@ -44,40 +44,6 @@ export interface EntityDefinition extends Defined {
 export interface Constraint {
   readonly name: string;
   readonly predicate: Expression;
-}
-
-/**
- * What an expectation says of a column's values. The first three are of a single value, and null meets them; the
- * others are of all values of a stretch of time.
- */
-export type ExpectationRule =
-  /** Bounds included; of a timestamp in microseconds. */
-  | { readonly kind: "range"; readonly min?: number; readonly max?: number }
-  | { readonly kind: "oneOf"; readonly values: readonly Value[] }
-  /** Of RE2's syntax; a match anywhere in the text. */
-  | { readonly kind: "pattern"; readonly pattern: string }
-  /** Share of nulls. */
-  | { readonly kind: "nullRate"; readonly max: number }
-  | { readonly kind: "unique" }
-  /** From one event to the next, in the order in which they came in; with `per`, of each of that column's values. */
-  | { readonly kind: "monotone"; readonly direction: "increasing" | "decreasing"; readonly per?: string }
-  /** Events known in a stretch of `perMicros`; of the source, not of a column. */
-  | { readonly kind: "arrivalRate"; readonly min?: number; readonly max?: number; readonly perMicros: DurationMicros };
-
-/** What becomes of it when it is not met: told, the event refused, or the push that brings it. */
-export type ExpectationSeverity = "warn" | "quarantine" | "block";
-
-export interface ExpectationDefinition {
-  readonly name: string;
-  /** A column of the source or a feature of the view; absent for `arrivalRate`. */
-  readonly column?: string;
-  readonly rule: ExpectationRule;
-  readonly severity: ExpectationSeverity;
-  /** The stretch of time that it is judged over. */
-  readonly windowMicros: DurationMicros;
-  /** The share of values that may not meet it before that is told; of one that warns. */
-  readonly tolerate?: number;
-  readonly definedAt?: DefinedAt;
 }
 
 /** A derived column: computed from the row before anything else sees it. */
@@ -175,82 +141,6 @@ export interface WatermarkDefinition {
 
 export type SourceDefinition = StreamDefinition | BatchSourceDefinition;
 
-export type AggregationName =
-  | "count"
-  | "sum"
-  | "mean"
-  | "min"
-  | "max"
-  | "variance"
-  | "stddev"
-  | "first"
-  | "last"
-  | "lastK"
-  | "firstK"
-  | "countDistinct"
-  | "topK"
-  | "topCounts"
-  | "topOther"
-  | "histogram"
-  | "quantile"
-  | "ewma"
-  | "decayedSum"
-  | "timeSinceLast"
-  | "rate"
-  | "countSessions"
-  | "custom";
-
-/** What an aggregation is told beside its column; each has those its name says. */
-export interface AggregationParameters {
-  /** firstK, lastK, topK, topCounts, topOther: how many. */
-  readonly k?: number;
-  /** quantile: from 0 to 1. */
-  readonly q?: number;
-  /** ewma, decayedSum. */
-  readonly halfLifeMicros?: DurationMicros;
-  /** countSessions: a longer time without an event parts two sessions. */
-  readonly gapMicros?: DurationMicros;
-  /** histogram: the values that are counted each on its own. */
-  readonly categories?: readonly Value[];
-}
-
-/**
- * What a feature computes over: a time window `(asOf - micros, asOf]`, the last n events, the present session
- * (the events within `maxMicros` before asOf that no gap longer than `gapMicros` parts from asOf), or all (absent).
- */
-export type Window =
-  | { readonly kind: "time"; readonly micros: DurationMicros }
-  | { readonly kind: "last"; readonly events: number }
-  | { readonly kind: "session"; readonly gapMicros: DurationMicros; readonly maxMicros: DurationMicros };
-
-/**
- * The user's own aggregation. `S` must be JSON data: it is stored as such. All functions are pure:
- * they return new states and never change the ones they are given.
- */
-export interface CustomAggregation {
-  readonly name: string;
-  readonly output: ValueType;
-  readonly empty: () => unknown;
-  /** `input` is the column's value (never null), or the whole row as an object when no column is named. */
-  readonly add: (state: unknown, input: unknown, eventTime: number) => unknown;
-  /** Associative; `earlier` holds events before `later`'s. Needed for windows of either kind. */
-  readonly merge?: (earlier: unknown, later: unknown) => unknown;
-  readonly read: (state: unknown, asOf: number) => Value;
-  readonly definedAt?: DefinedAt;
-  /** Hash of the code and of the modules it reaches, once the loader has computed it. */
-  readonly codeFingerprint?: string;
-}
-
-export interface Aggregation {
-  readonly fn: AggregationName;
-  /** Absent for `count()` of events and for a `custom` over the whole row. */
-  readonly column?: string;
-  readonly over?: Window;
-  readonly where?: Expression;
-  readonly custom?: CustomAggregation;
-  readonly parameters?: AggregationParameters;
-}
-
 export interface FeatureDefinition extends Described {
   readonly name: string;
   readonly type: ValueType;
@@ -320,60 +210,6 @@ export interface OnDemandDefinition extends Defined {
   readonly onError?: "fail";
   readonly compute: (inputs: Readonly<Record<string, Value>>, context: OnDemandContext) => unknown;
   readonly codeFingerprint?: string;
-}
-
-/**
- * The user's own transformation of one value. `fit` sees the values of the train split in row order, without
- * nulls; what it returns is JSON data, stored as such, and never changed by `apply`. Both are pure.
- */
-export interface CustomTransformation {
-  readonly name: string;
-  readonly output: ValueType;
-  readonly fit?: (values: readonly unknown[]) => unknown;
-  /** `value` is never null; `fitted` is what `fit` returned, null without one. */
-  readonly apply: (value: unknown, fitted: unknown) => Value;
-  readonly definedAt?: DefinedAt;
-  /** Hash of the code and of the modules it reaches, once the loader has computed it. */
-  readonly codeFingerprint?: string;
-}
-
-/** What becomes of a value that is none of the categories. */
-export type Unseen = "other" | "zeros" | "null" | "error";
-
-/** How categories are found: listed, or the `max` most frequent of the train split. */
-interface Categories {
-  readonly categories?: readonly Value[];
-  readonly max?: number;
-  readonly unseen: Unseen;
-}
-
-/** How one value of a vector is computed from features of its service. */
-export type TransformationNode =
-  | { readonly op: "input"; readonly feature: string }
-  | {
-      readonly op: "impute";
-      readonly input: TransformationNode;
-      readonly by: "mean" | "median" | "mostFrequent" | "value";
-      /** Only, and always, by value. */
-      readonly value?: Value;
-    }
-  | { readonly op: "standardize"; readonly input: TransformationNode }
-  | { readonly op: "minMax"; readonly input: TransformationNode; readonly low: number; readonly high: number }
-  | { readonly op: "log1p"; readonly input: TransformationNode }
-  | { readonly op: "clip"; readonly input: TransformationNode; readonly low?: number; readonly high?: number }
-  | { readonly op: "bucketize"; readonly input: TransformationNode; readonly boundaries: readonly number[] }
-  | { readonly op: "quantileBins"; readonly input: TransformationNode; readonly bins: number }
-  | ({ readonly op: "oneHot"; readonly input: TransformationNode } & Categories)
-  | ({ readonly op: "ordinal"; readonly input: TransformationNode } & Categories)
-  | { readonly op: "hashBucket"; readonly input: TransformationNode; readonly buckets: number }
-  | { readonly op: "cross"; readonly inputs: readonly TransformationNode[]; readonly buckets: number }
-  | { readonly op: "custom"; readonly input: TransformationNode; readonly custom: CustomTransformation };
-
-/** A value of a service's vector that a transformation gives: in the place of the feature of its name, or behind all. */
-export interface TransformationDefinition {
-  readonly name: string;
-  readonly type: ValueType;
-  readonly node: TransformationNode;
 }
 
 /** The named list of features one model reads. */

@@ -4,7 +4,7 @@
  */
 import { isNumeric, type ValueType } from "../schema/value.ts";
 import { patternProblem } from "../schema/pattern.ts";
-import type { ExpectationDefinition, ExpectationRule } from "./definition.ts";
+import type { ExpectationDefinition, ExpectationRule } from "./expectation-definition.ts";
 import { isOfOneValue } from "./expectation.ts";
 import { type ExpressionColumn, ExpressionProblem, expressionType, unknownColumn } from "./expression-type.ts";
 import type { Expression } from "./expression.ts";

@@ -9,7 +9,7 @@ import { MICROS_PER_HOUR, micros, parseMicros } from "../base/micros.ts";
 import { patternProblem } from "../schema/pattern.ts";
 import type { Value } from "../schema/value.ts";
 import { callSite, refuse } from "./defined-at.ts";
-import type { ExpectationDefinition, ExpectationRule, ExpectationSeverity } from "./definition.ts";
+import type { ExpectationDefinition, ExpectationRule, ExpectationSeverity } from "./expectation-definition.ts";
 import { duration } from "./duration.ts";
 import type { Literal } from "./expression-builder.ts";
 import { frozen } from "./frozen.ts";

@@ -20,7 +20,7 @@
  * | custom                         | any column, or none        | what it declares |
  */
 import { formatType, isNumeric, type ValueType } from "../schema/value.ts";
-import type { Aggregation } from "./definition.ts";
+import type { Aggregation } from "./aggregation-definition.ts";
 import { parameterProblem } from "./aggregation-parameters.ts";
 import { type ExpressionColumn, unknownColumn } from "./expression-type.ts";
 

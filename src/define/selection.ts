@@ -3,7 +3,8 @@
  */
 import { nearestNames } from "../base/nearest-names.ts";
 import { OnefoldError } from "../base/errors.ts";
-import { type Definition, type DefinedAt, type FeatureReference, formatViewName } from "./definition.ts";
+import { type Definition, type FeatureReference, formatViewName } from "./definition.ts";
+import type { DefinedAt } from "./defined-at.ts";
 import type { Simplify } from "./typing.ts";
 
 /** A chosen feature; `as` is its name in the vector. */

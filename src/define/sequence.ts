@@ -11,7 +11,8 @@
  */
 import { checkOptions } from "./shape.ts";
 import type { AnyExpr, NeedsOf, OfOperand } from "./expression-builder.ts";
-import { aggregate, type AnyFeature, Feature, type FreshnessText } from "./aggregation-builder.ts";
+import { aggregate } from "./aggregation-builder.ts";
+import { type AnyFeature, Feature, type FreshnessText } from "./feature-builder.ts";
 import type { Expression } from "./expression.ts";
 import type { DurationText, Need, Require } from "./typing.ts";
 import type { WindowText } from "./window.ts";

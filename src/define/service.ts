@@ -2,7 +2,8 @@
  * `service`: the named list of features that one model reads. Its result is a feature vector.
  */
 import { callSite, refuse } from "./defined-at.ts";
-import { type Described, formatViewName, type ServiceDefinition, type TransformationDefinition } from "./definition.ts";
+import { type Described, formatViewName, type ServiceDefinition } from "./definition.ts";
+import type { TransformationDefinition } from "./transformation-definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems } from "./names.ts";
 import { rememberReferences } from "./references.ts";

@@ -10,12 +10,12 @@ import type {
   BatchSourceDefinition,
   DerivedColumn,
   Described,
-  ExpectationDefinition,
   KafkaTopicDefinition,
   SourceDefinition,
   StreamDefinition,
   WatermarkDefinition,
 } from "./definition.ts";
+import type { ExpectationDefinition } from "./expectation-definition.ts";
 import { duration } from "./duration.ts";
 import { type AnyExpectation, Expectation } from "./expectation.ts";
 import type { AnyExpr, Expr } from "./expression-builder.ts";

@@ -3,7 +3,8 @@
  * renamed column changes no view: what reads it is the very definition that it was.
  */
 import type { Column } from "../schema/value.ts";
-import type { Aggregation, ExpectationDefinition } from "./definition.ts";
+import type { Aggregation } from "./aggregation-definition.ts";
+import type { ExpectationDefinition } from "./expectation-definition.ts";
 import type { Expression } from "./expression.ts";
 import type { PollDefinition } from "./poll-definition.ts";
 

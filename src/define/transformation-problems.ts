@@ -2,7 +2,8 @@
  * What contradicts itself or the features of its service in its transformations.
  */
 import { formatType, sameType } from "../schema/value.ts";
-import type { CustomTransformation, ServiceDefinition } from "./definition.ts";
+import type { ServiceDefinition } from "./definition.ts";
+import type { CustomTransformation } from "./transformation-definition.ts";
 import { nameProblems } from "./names.ts";
 import { repeated } from "./source-problems.ts";
 import { nodesOf } from "./transformation-text.ts";

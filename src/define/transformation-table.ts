@@ -1,7 +1,7 @@
 /**
  * Every transformation and what it promises: what docs/transformations.md is generated from.
  */
-import type { TransformationNode } from "./definition.ts";
+import type { TransformationNode } from "./transformation-definition.ts";
 import {
   BINS_MAX,
   BUCKETS_MAX,

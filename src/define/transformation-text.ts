@@ -3,7 +3,7 @@
  * all of the transformation but the code of a custom one, so within a service equal texts are equal
  * transformations: parameters are kept under it.
  */
-import type { TransformationNode } from "./definition.ts";
+import type { TransformationNode } from "./transformation-definition.ts";
 
 export function transformationText(node: TransformationNode): string {
   switch (node.op) {

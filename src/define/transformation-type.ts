@@ -14,7 +14,7 @@
  */
 import { nearestNames } from "../base/nearest-names.ts";
 import { formatType, isNumeric, type Value, type ValueType } from "../schema/value.ts";
-import type { TransformationNode } from "./definition.ts";
+import type { TransformationNode } from "./transformation-definition.ts";
 import { repeated } from "./source-problems.ts";
 import { BINS_MAX, BUCKETS_MAX, ONE_HOT_MAX, ORDINAL_MAX } from "./transformation-limits.ts";
 import { TRANSFORMATION_TABLE } from "./transformation-table.ts";

@@ -7,7 +7,7 @@
  * turns the expected type into a sentence, which the compiler prints.
  */
 import type { Micros } from "../base/micros.ts";
-import type { TransformationNode } from "./definition.ts";
+import type { TransformationNode } from "./transformation-definition.ts";
 import type { Simplify } from "./typing.ts";
 
 /** What a transformation takes. The compiler cannot tell an int64 from a float64; the registry does. */

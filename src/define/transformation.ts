@@ -11,7 +11,7 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { callSite } from "./defined-at.ts";
-import type { TransformationNode, Unseen } from "./definition.ts";
+import type { TransformationNode, Unseen } from "./transformation-definition.ts";
 import { frozen } from "./frozen.ts";
 import { checkOptions } from "./shape.ts";
 import { ONE_HOT_DEFAULT, ORDINAL_DEFAULT } from "./transformation-limits.ts";

@@ -13,7 +13,7 @@ import {
   GroupedFeature,
   isFreshnessClass,
   type Nulls,
-} from "./aggregation-builder.ts";
+} from "./feature-builder.ts";
 import type { KindOf } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
 import type {

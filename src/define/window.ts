@@ -3,7 +3,7 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { formatDuration, MICROS_PER_DAY, parseDuration } from "../base/micros.ts";
-import type { Window } from "./definition.ts";
+import type { Window } from "./aggregation-definition.ts";
 import type { DurationText } from "./typing.ts";
 
 /** The entity's last n events. */

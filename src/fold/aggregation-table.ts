@@ -2,7 +2,7 @@
  * Every aggregation and what it promises: what `docs/aggregations.md` is generated from.
  */
 import { CATEGORIES_MAX, LIST_LENGTH_MAX, TOP_LENGTH_MAX } from "../define/aggregation-parameters.ts";
-import type { AggregationName } from "../define/definition.ts";
+import type { AggregationName } from "../define/aggregation-definition.ts";
 import { DISTINCT_ERROR, DISTINCT_REGISTERS, EXACT_DISTINCT_MAX } from "./distinct-values.ts";
 import { EXACT_QUANTILE_MAX, QUANTILE_BINS_MAX, QUANTILE_ERROR } from "./quantile-sketch.ts";
 import { SESSIONS_OPEN_MAX } from "./session-counts.ts";

@@ -16,6 +16,7 @@
 import type { Cells } from "./accumulator.ts";
 import type { BucketLayout } from "./bucket-layout.ts";
 import { mergeNeighbours } from "./bucket-merge.ts";
+import { firstLater } from "./time-search.ts";
 
 /** What a list that lies in somebody's cells says of itself there. */
 export const PLACED_LIST_CELLS = 10;
@@ -203,16 +204,10 @@ export class BucketList {
   firstBucketAfter(layout: BucketLayout, time: number): number {
     const { stride } = layout;
     const { numbers } = this.buckets;
-    let low = this.bucketStart;
-    let high = low + this.bucketCount;
+    const low = this.bucketStart;
+    const high = low + this.bucketCount;
     if (high === low || numbers[(high - 1) * stride + 1]! <= time) return high;
-    high--;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (numbers[middle * stride + 1]! > time) high = middle;
-      else low = middle + 1;
-    }
-    return low;
+    return firstLater(numbers, stride, 1, low, high - 1, time);
   }
 
   #belongsToBuckets(layout: BucketLayout, time: number): boolean {
@@ -222,31 +217,16 @@ export class BucketList {
   }
 
   /** Index of the first raw record later than `time`, counted from `rawStart`. */
-  #firstRawAfter(layout: BucketLayout, time: number): number {
-    const { numbers } = this.raw;
-    const { rawStride } = layout;
-    let low = 0;
-    let high = this.rawCount;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (numbers[(this.rawStart + middle) * rawStride]! > time) high = middle;
-      else low = middle + 1;
-    }
-    return low;
+  #firstRawAfter({ rawStride }: BucketLayout, time: number): number {
+    const low = this.rawStart;
+    return firstLater(this.raw.numbers, rawStride, 0, low, low + this.rawCount, time) - low;
   }
 
   /** Place in the array of the last bucket that begins at or before `time`; less than `bucketStart` where none does. */
   #lastBucketFrom(layout: BucketLayout, time: number): number {
     if (!this.#belongsToBuckets(layout, time)) return -1;
-    const { numbers } = this.buckets;
-    let low = this.bucketStart;
-    let high = low + this.bucketCount;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (numbers[middle * layout.stride]! > time) high = middle;
-      else low = middle + 1;
-    }
-    return low - 1;
+    const low = this.bucketStart;
+    return firstLater(this.buckets.numbers, layout.stride, 0, low, low + this.bucketCount, time) - 1;
   }
 
   #insertRaw(layout: BucketLayout, index: number, record: Cells): void {

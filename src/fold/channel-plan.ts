@@ -2,7 +2,7 @@
  * Which cells of a raw record say what. Channels that windowed features need come first, because only
  * that part of a record is kept in the bucket list; what lifetime features alone need lies behind it.
  */
-import type { AggregationName } from "../define/definition.ts";
+import type { AggregationName } from "../define/aggregation-definition.ts";
 import type { Row, ValueType } from "../schema/value.ts";
 import type { Channel } from "./accumulator.ts";
 import type { CheckedFeature } from "./view-check.ts";

@@ -7,7 +7,8 @@
  */
 import { messageOf } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
-import type { EntityDefinition, SourceDefinition, ViewDefinition, Window } from "../define/definition.ts";
+import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
+import type { Window } from "../define/aggregation-definition.ts";
 import { encodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import type { Row, Value } from "../schema/value.ts";
 import { type Cells, FAILED } from "./accumulator.ts";

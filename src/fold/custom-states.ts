@@ -8,7 +8,7 @@
  * `merge` is given states in order of time, but for one case: a late event that falls inside a merged bucket
  * is merged behind all of it. Where that matters to an aggregation, it must keep the times itself.
  */
-import type { CustomAggregation } from "../define/definition.ts";
+import type { CustomAggregation } from "../define/aggregation-definition.ts";
 import {
   type Accumulator,
   type Cells,

@@ -1,7 +1,7 @@
 /**
  * Whether a row meets what is expected of a single value: one function, at the door and where what came in is judged.
  */
-import type { ExpectationDefinition } from "../define/definition.ts";
+import type { ExpectationDefinition } from "../define/expectation-definition.ts";
 import { predicateOf } from "../define/expectation-problems.ts";
 import { compilePattern } from "../schema/pattern.ts";
 import type { Row, ValueType } from "../schema/value.ts";

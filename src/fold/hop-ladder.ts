@@ -11,7 +11,7 @@ import {
   MICROS_PER_MINUTE,
   MICROS_PER_SECOND,
 } from "../base/micros.ts";
-import type { Window } from "../define/definition.ts";
+import type { Window } from "../define/aggregation-definition.ts";
 
 export const HOP_LADDER: readonly DurationMicros[] = [
   MICROS_PER_SECOND / 1000,

@@ -4,15 +4,13 @@
 import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import {
-  type AggregationName,
-  type CustomAggregation,
   type EntityDefinition,
   type FeatureDefinition,
   formatViewName,
   type SourceDefinition,
   type ViewDefinition,
-  type Window,
 } from "../define/definition.ts";
+import type { AggregationName, CustomAggregation, Window } from "../define/aggregation-definition.ts";
 import { parameterProblem } from "../define/aggregation-parameters.ts";
 import { featureType } from "../define/feature-type.ts";
 import { sessionProblem } from "../define/window.ts";

@@ -6,13 +6,12 @@
  * accumulator over it share its cells, whatever their windows.
  */
 import {
-  type Aggregation,
-  type AggregationName,
   type EntityDefinition,
   type SourceDefinition,
   type ViewDefinition,
   formatViewName,
 } from "../define/definition.ts";
+import type { Aggregation, AggregationName } from "../define/aggregation-definition.ts";
 import { namesOf, type Value } from "../schema/value.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { BUCKET_HEADER_CELLS, type BucketLayout } from "./bucket-layout.ts";

@@ -6,7 +6,8 @@
  */
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
-import type { ExpectationSeverity, SourceDefinition } from "../define/definition.ts";
+import type { SourceDefinition } from "../define/definition.ts";
+import type { ExpectationSeverity } from "../define/expectation-definition.ts";
 import { ruleText } from "../define/expectation-problems.ts";
 import { compileRule } from "../fold/expectation-rule.ts";
 import type { Row, Value, ValueType } from "../schema/value.ts";

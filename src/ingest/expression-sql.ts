@@ -7,7 +7,7 @@
  * one does not hold, the row has to be looked at by the expression itself.
  */
 import { MICROS_PER_DAY, MICROS_PER_HOUR, parseMicros } from "../base/micros.ts";
-import type { ExpectationDefinition } from "../define/definition.ts";
+import type { ExpectationDefinition } from "../define/expectation-definition.ts";
 import { predicateOf } from "../define/expectation-problems.ts";
 import type { Expression } from "../define/expression.ts";
 import { sqlName, sqlText } from "../offline-store/engine.ts";

@@ -21,7 +21,7 @@ import { formatMicros, type Micros } from "../base/micros.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import type { ArchiveFiles, HistoryArchive, HistoryWrite } from "../offline-store/delta-event-archive.ts";
 import { sqlName, type FillBatch, type QueryEngine } from "../offline-store/engine.ts";
-import { eventRelation } from "../offline-store/event-reader.ts";
+import { eventRelation } from "../offline-store/event-relation.ts";
 import { batchOfRows } from "../offline-store/row-batch.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
 import type { DoorView } from "./door.ts";

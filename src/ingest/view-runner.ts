@@ -23,7 +23,7 @@ import { ChangeCounts } from "./change-counts.ts";
 import type { RefoldedRun } from "./correction-run.ts";
 import { isErased, isRetraction, type LogEvent } from "./event.ts";
 import { FeatureRows } from "./feature-rows.ts";
-import type { StoredTail, TailPlace, TailReader } from "./event-tail.ts";
+import type { TailPlace, TailReader } from "./event-tail.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import { EntitySlots } from "./entity-slots.ts";
 import type { HotStates } from "./hot-states.ts";
@@ -31,6 +31,7 @@ import { openHotStates } from "./open-hot-states.ts";
 import { SpaceTotals } from "./space-totals.ts";
 import { readStoredView, stateSpace, type StoredView, viewMetaName } from "./stored-view.ts";
 import type { TailGroup, TailMember } from "./tail-group.ts";
+import { TailedStates } from "./tailed-states.ts";
 
 export interface PipelineView {
   /** For a draft: tells its present definition from those before. */
@@ -64,6 +65,7 @@ export class ViewRunner implements TailMember {
   readonly #rows: FeatureRows | null;
   readonly #letters: FoldLetters;
   readonly #derivation: ViewDerivation | null;
+  readonly #stored: TailedStates;
   /** How often an entity's state has changed, or another's states have taken the place of all. */
   readonly changes: ChangeCounts;
   #hot: HotStates;
@@ -76,7 +78,6 @@ export class ViewRunner implements TailMember {
   #spaceChanged = false;
   /** Takes the events that are folded, so that the states need not be written for each; null where none does. */
   #tails: TailGroup | null = null;
-  #tailPlace: TailPlace | null;
 
   constructor(options: ViewRunnerOptions, place?: StoredView) {
     this.#options = options;
@@ -89,7 +90,14 @@ export class ViewRunner implements TailMember {
     this.#epoch = stored?.epoch ?? options.view.start?.epoch ?? 0;
     this.#position = stored?.position ?? options.view.start?.position ?? 0;
     this.#storedPosition = stored === null ? Number.NEGATIVE_INFINITY : this.#position;
-    this.#tailPlace = place === undefined ? (stored?.tails ?? null) : null;
+    const { store, tailReader } = options;
+    this.#stored = new TailedStates({
+      store,
+      tailReader,
+      view: { fold: options.view.fold, derivation: this.#derivation },
+      position: () => this.#position,
+    });
+    if (place === undefined) this.#stored.tails = stored?.tails ?? null;
     this.#hot = this.#openHot(
       stored?.space ?? options.view.start?.space ?? stateSpace(this.name, this.#epoch),
       this.#epoch,
@@ -156,21 +164,21 @@ export class ViewRunner implements TailMember {
   }
 
   get tailPlace(): TailPlace | null {
-    return this.#tailPlace;
+    return this.#stored.tails;
   }
 
   /** From now on what is folded is in the group's tails before. States that changed until now are written whole. */
   joinTails(group: TailGroup): void {
     this.#tails = group;
-    if (this.#tailPlace?.space === group.space) return;
-    this.#tailPlace = { space: group.space, from: this.#position };
+    if (this.#stored.tails?.space === group.space) return;
+    this.#stored.tails = { space: group.space, from: this.#position };
     this.#spaceChanged = true;
   }
 
   /** To be called once every state that had a tail is written whole. */
   leaveTails(): void {
     this.#tails = null;
-    this.#tailPlace = null;
+    this.#stored.tails = null;
     this.#spaceChanged = true;
   }
 
@@ -204,46 +212,7 @@ export class ViewRunner implements TailMember {
 
   /** Every state as it is in the store, its tail folded in. In key order. */
   storedStates(after?: EntityKey): IterableIterator<{ readonly key: EntityKey; readonly bytes: Uint8Array }> {
-    return this.#statesOf(this.space, after);
-  }
-
-  *#statesOf(
-    space: StateSpace,
-    after?: EntityKey,
-  ): IterableIterator<{ readonly key: EntityKey; readonly bytes: Uint8Array }> {
-    const { store, tailReader } = this.#options;
-    for (const { key, bytes } of store.scan(space, after)) {
-      const tails = this.#tailPlace;
-      if (tails === null) {
-        yield { key, bytes };
-        continue;
-      }
-      // Both of one moment: what the scan gives may be of an earlier one than the tail.
-      const stored = store.get(space, key);
-      const tail = tailReader.read(tails.space, key);
-      if (stored === null) continue;
-      yield { key, bytes: tail === null ? stored : this.#withTail(stored, tail, tails.from) };
-    }
-  }
-
-  #withTail(stored: Uint8Array, tail: StoredTail, from: number): Uint8Array {
-    const { fold } = this.view;
-    const state = fold.decode(stored);
-    if (tail.lastOffset <= state.lastOffset) return stored;
-    this.#foldTail(state, tail, from);
-    return fold.encode(state);
-  }
-
-  #catchUp(key: EntityKey, state: ViewState): void {
-    if (this.#tailPlace === null) return;
-    const { space, from } = this.#tailPlace;
-    const tail = this.#options.tailReader.read(space, key);
-    if (tail !== null) this.#foldTail(state, tail, from);
-  }
-
-  #foldTail(state: ViewState, tail: StoredTail, from: number): void {
-    const view = { fold: this.view.fold, derivation: this.#derivation };
-    this.#options.tailReader.foldInto(view, state, tail, from, this.#position);
+    return this.#stored.scan(this.space, after);
   }
 
   /** Folds `events[from..to)`; those below the position are skipped. */
@@ -352,7 +321,7 @@ export class ViewRunner implements TailMember {
       position: this.#position,
       nextSequence: this.#rows?.nextSequence ?? 0,
       flushedAt,
-      ...(this.#tailPlace === null ? {} : { tails: this.#tailPlace }),
+      ...(this.#stored.tails === null ? {} : { tails: this.#stored.tails }),
     };
     metas.push({ name: viewMetaName(this.name), bytes: new Uint8Array(Buffer.from(JSON.stringify(stored))) });
     this.#storedPosition = this.#position;
@@ -376,9 +345,9 @@ export class ViewRunner implements TailMember {
     }
     this.#hot.leave();
     this.#hot = successor.#hot;
-    this.#hot.catchUp = (key, state) => this.#catchUp(key, state);
+    this.#hot.catchUp = (key, state) => this.#stored.catchUp(key, state);
     // The successor writes its states whole, and those it has not written yet are still to be.
-    if (this.#tailPlace !== null) this.#tailPlace = { ...this.#tailPlace, from: this.#position };
+    if (this.#stored.tails !== null) this.#stored.tails = { ...this.#stored.tails, from: this.#position };
     this.changes.allChanged();
     this.#epoch = successor.#epoch;
     // Not spread into a call: there may be more of them than a call takes arguments.
@@ -398,8 +367,8 @@ export class ViewRunner implements TailMember {
       ...(hotHeapBytesMax === undefined ? {} : { heapBytesMax: hotHeapBytesMax }),
       ...(slots === undefined ? {} : { slots }),
     });
-    hot.catchUp = (key, state) => this.#catchUp(key, state);
-    hot.totals = SpaceTotals.open(store, space, clock.now(), () => this.#statesOf(space));
+    hot.catchUp = (key, state) => this.#stored.catchUp(key, state);
+    hot.totals = SpaceTotals.open(store, space, clock.now(), () => this.#stored.scan(space));
     return hot;
   }
 }

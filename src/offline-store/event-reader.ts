@@ -8,18 +8,11 @@ import { randomUUID } from "node:crypto";
 import { OnefoldError } from "../base/errors.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
-import type { Column, Value, ValueType } from "../schema/value.ts";
-import {
-  sqlName,
-  sqlText,
-  sqlType,
-  type EngineColumn,
-  type EngineVector,
-  type FillBatch,
-  type QueryEngine,
-} from "./engine.ts";
+import type { Column, Value } from "../schema/value.ts";
+import { sqlName, sqlText, type EngineColumn, type EngineVector, type FillBatch, type QueryEngine } from "./engine.ts";
 import { entityKeySql, keyIsUsableSql } from "./entity-key-sql.ts";
 import { type EventFiles, filesBehind } from "./event-archive.ts";
+import { columnSql, engineColumn, eventRelation, rowFiller, storedColumn } from "./event-relation.ts";
 import { filesWithin } from "./file-pruning.ts";
 import type { TableFile } from "./offline-store.ts";
 import { createRetractionTables, IS_RETRACTION_SQL, retractionFiles, type RetractionTables } from "./retractions.ts";
@@ -325,72 +318,11 @@ async function keyedScan(
   return `(SELECT * FROM ${eventRelation(all, [...partition, ...wanted])} JOIN ${sqlName(keyTable)} USING (${using}) WHERE _key IS NOT NULL${after})`;
 }
 
-/**
- * The archive's files as a relation of the given stored columns and `_event_time`, `_known_time`, `_offset`,
- * `_id`. Columns that files written earlier lack are null; no files at all make an empty relation.
- */
-export function eventRelation(files: readonly TableFile[], columns: readonly Column[]): string {
-  const typed = [...columns.map(({ name, type }) => [name, sqlType(type)] as const), ...META_COLUMNS];
-  const empty = `SELECT ${typed.map(([name, type]) => `NULL::${type} AS ${sqlName(name)}`).join(", ")} WHERE false`;
-  if (files.length === 0) return `(${empty})`;
-  const paths = files.map((file) => sqlText(file.path)).join(", ");
-  return `(SELECT ${typed.map(([name]) => sqlName(name)).join(", ")}
-    FROM (${empty} UNION ALL BY NAME SELECT * FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)))`;
-}
-
-const META_COLUMNS = [
-  ["_event_time", "TIMESTAMPTZ"],
-  ["_known_time", "TIMESTAMPTZ"],
-  ["_offset", "BIGINT"],
-  ["_id", "VARCHAR"],
-] as const;
-
 const OFFSET: Column = { name: "_offset", type: { name: "int64" }, nullable: true };
 const PARTITION: Column = { name: "_partition", type: { name: "int64" }, nullable: true };
 
 const NUMBER: EngineColumn = { as: "number" };
 const INT32: EngineColumn = { as: "int32" };
-
-function storedColumn(source: SourceDefinition, name: string): Column {
-  const column = source.columns.find((candidate) => candidate.name === name);
-  if (column !== undefined) return column;
-  throw new OnefoldError("DEFINITION_INVALID", `source ${source.name} stores no column ${name}`, {
-    where: `source ${source.name}`,
-    candidates: source.columns.map((candidate) => candidate.name),
-  });
-}
-
-function isNumberLike(type: ValueType): boolean {
-  return type.name === "float64" || type.name === "timestamp" || (type.name === "int64" && type.wide !== true);
-}
-
-/** An event column as `engineColumn` wants it, of a relation named `s`. */
-export function columnSql({ name, type }: Column): string {
-  if (type.name === "timestamp") return `epoch_us(s.${sqlName(name)})::DOUBLE`;
-  return isNumberLike(type) || type.name === "bool" ? `s.${sqlName(name)}::DOUBLE` : `s.${sqlName(name)}`;
-}
-
-export function engineColumn({ type }: Column): EngineColumn {
-  if (isNumberLike(type) || type.name === "bool") return NUMBER;
-  return type.name === "string" ? { as: "text" } : { as: "value", type };
-}
-
-/** Writes one row of a batch into a stored row. */
-export function rowFiller(
-  columns: readonly Column[],
-  places: readonly number[],
-  vectors: readonly EngineVector[],
-  validity: readonly (Uint8Array | null)[],
-): (index: number, into: Value[]) => void {
-  const isBool = columns.map((column) => column.type.name === "bool");
-  return (index, into) => {
-    for (let c = 0; c < vectors.length; c++) {
-      const present = validity[c]!;
-      const value = present !== null && present[index] === 0 ? null : vectors[c]![index]!;
-      into[places[c]!] = value !== null && isBool[c]! ? value !== 0 : value;
-    }
-  };
-}
 
 function keyOf(cursor: KeyCursor | null, id: number): EntityKey {
   if (cursor === null) throw new OnefoldError("INTERNAL", "keys were read without withKeys");

@@ -6,7 +6,7 @@ import type { SourceDefinition } from "../define/definition.ts";
 import type { Value } from "../schema/value.ts";
 import { sqlName, type QueryEngine } from "./engine.ts";
 import type { EventFiles } from "./event-archive.ts";
-import { columnSql, engineColumn, eventRelation, rowFiller } from "./event-reader.ts";
+import { columnSql, engineColumn, eventRelation, rowFiller } from "./event-relation.ts";
 import { batchOfRows } from "./row-batch.ts";
 
 export interface EventRow {

@@ -5,7 +5,7 @@
  * Files that are joined are of one month and mean one thing (a live segment, the history of an epoch); in an event archive
  * they are neighbours, so that the offsets of a file still reach from its first to the next file's first.
  */
-import { eventRelation } from "./event-reader.ts";
+import { eventRelation } from "./event-relation.ts";
 import type { TableFile, TableSchema } from "./offline-store.ts";
 import { placesOf, placesTags } from "./archive-places.ts";
 import { sqlName, sqlText, sqlType } from "./engine.ts";

@@ -7,7 +7,7 @@ import { type Correction, type CorrectionResult, planCorrections } from "../inge
 import type { SourcePipeline } from "../ingest/source-pipeline.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventArchive } from "../offline-store/event-archive.ts";
-import { eventRelation } from "../offline-store/event-reader.ts";
+import { eventRelation } from "../offline-store/event-relation.ts";
 import { countEventsOfIds, type EventsOfId } from "../offline-store/retractions.ts";
 
 export interface CorrectedSource {

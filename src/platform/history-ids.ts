@@ -9,7 +9,7 @@ import type { SourceDefinition } from "../define/definition.ts";
 import { eventIdMeta, eventIdTime } from "../ingest/event-ids.ts";
 import { dedupeWithinOf } from "../ingest/timeliness.ts";
 import type { ArchiveFiles } from "../offline-store/delta-event-archive.ts";
-import { eventRelation } from "../offline-store/event-reader.ts";
+import { eventRelation } from "../offline-store/event-relation.ts";
 import type { MetaWrite, LocalOnlineStore } from "../online-store/online-store.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
 

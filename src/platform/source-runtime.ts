@@ -273,8 +273,7 @@ export class SourceRuntime {
   previewForgetting(asked: PreviewOf): Promise<PreviewOfSource> {
     return this.#turns.take(async () => {
       await this.#parts.settle();
-      const of = { context: this.#context, online: this.#online, source: this.#parts.source };
-      return previewInSource({ ...of, ...asked });
+      return previewInSource({ context: this.#context, online: this.#online, source: this.#parts.source, ...asked });
     });
   }
 

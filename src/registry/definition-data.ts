@@ -6,7 +6,9 @@
  */
 import { createHash } from "node:crypto";
 import { OnefoldError } from "../base/errors.ts";
-import type { CustomAggregation, CustomTransformation, Definition, OnDemandDefinition } from "../define/definition.ts";
+import type { Definition, OnDemandDefinition } from "../define/definition.ts";
+import type { CustomTransformation } from "../define/transformation-definition.ts";
+import type { CustomAggregation } from "../define/aggregation-definition.ts";
 import { nodesOf } from "../define/transformation-text.ts";
 
 /** JSON data with sorted keys; undefined members are left out. */

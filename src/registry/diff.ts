@@ -3,7 +3,9 @@
  * `features.mean_delay_1h.over: 1h -> 2h`.
  */
 import { formatDuration } from "../base/micros.ts";
-import type { ExpectationDefinition, TransformationNode, Window } from "../define/definition.ts";
+import type { TransformationNode } from "../define/transformation-definition.ts";
+import type { Window } from "../define/aggregation-definition.ts";
+import type { ExpectationDefinition } from "../define/expectation-definition.ts";
 import { ruleText } from "../define/expectation-problems.ts";
 import type { Expression } from "../define/expression.ts";
 import { expressionText } from "../define/expression-text.ts";

@@ -5,11 +5,8 @@
 import type { DestinationDefinition, RuleDefinition } from "../define/alert-definition.ts";
 import { formatDuration } from "../base/micros.ts";
 import type {
-  Aggregation,
-  AggregationParameters,
   Definition,
   EntityDefinition,
-  ExpectationDefinition,
   FeatureDefinition,
   Freshness,
   OnDemandDefinition,
@@ -17,8 +14,9 @@ import type {
   SourceDefinition,
   ViewDefinition,
   ViewSla,
-  Window,
 } from "../define/definition.ts";
+import type { Aggregation, AggregationParameters, Window } from "../define/aggregation-definition.ts";
+import type { ExpectationDefinition } from "../define/expectation-definition.ts";
 import { type ExperimentDefinition, formatVariant } from "../define/experiment-definition.ts";
 import { ruleText } from "../define/expectation-problems.ts";
 import { transformationText } from "../define/transformation-text.ts";

@@ -2,7 +2,8 @@
  * `onefold/testing`: what tests of features, of the platform, and of code built on it, are written with.
  */
 export { ReplayClock } from "../base/clock.ts";
-export { type GeneratedEvent, generatedEntity, generatedSource, randomEvents, randomView } from "./event-generator.ts";
+export { type ConformanceCase } from "./conformance-case.ts";
+export { type GeneratedEvent, randomEvents } from "./event-generator.ts";
 export {
   expectOnDemand,
   type Given,
@@ -13,9 +14,12 @@ export {
 export { type ViewHistory, type ViewReading, expectView } from "./expect-view.ts";
 export { type ExpectedValue, type Tolerance } from "./expected-value.ts";
 export { type FailingOperation, ForgetfulStorage } from "./forgetful-storage.ts";
+export { generatedEntity, generatedSource } from "./generated-source.ts";
 export { type GivenRow, late, rejected, type TimeInput } from "./given-row.ts";
+export { localOnlineStoreCases } from "./local-store-conformance.ts";
 export { NaiveOracle, type OracleAnswer } from "./naive-oracle.ts";
-export { type ConformanceCase, localOnlineStoreCases, onlineStoreCases } from "./online-store-conformance.ts";
+export { onlineStoreCases } from "./online-store-conformance.ts";
 export { MemoryOnlineStore } from "../online-store/memory.ts";
 export { type Reading } from "./reading.ts";
 export { SeededRandom } from "./random.ts";
+export { randomView } from "./view-generator.ts";

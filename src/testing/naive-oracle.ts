@@ -5,7 +5,8 @@
  * Sums are exact (integers as big integers, floats by Shewchuk's growing expansion); each answer says
  * how far a feature may lie from it.
  */
-import type { Aggregation, AggregationName, SourceDefinition, ViewDefinition, Window } from "../define/definition.ts";
+import type { SourceDefinition, ViewDefinition } from "../define/definition.ts";
+import type { Aggregation, AggregationName, Window } from "../define/aggregation-definition.ts";
 import { columnResolver, compilePredicate } from "../fold/expression.ts";
 import type { FoldEvent, StatusName } from "../fold/view-fold.ts";
 import type { Row, Value } from "../schema/value.ts";

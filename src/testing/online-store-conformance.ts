@@ -2,26 +2,12 @@
  * What every online store must do, as cases a test runner can run: each throws when the store does not.
  *
  * A case gets `open`, which opens the same stored data each time it is called; for a store without
- * durability only the cases with `durable: false` apply. What only local stores do is in `localOnlineStoreCases`.
+ * durability only the cases with `durable: false` apply. What only local stores do is in `local-store-conformance.ts`.
  */
 import { deepStrictEqual, ok } from "node:assert";
-import type { LocalOnlineStore, OnlineStore, StateWrite } from "../online-store/online-store.ts";
+import type { OnlineStore } from "../online-store/online-store.ts";
 import { checkAgainstModel, checkInterleavings } from "./conditional-writes.ts";
-
-export interface ConformanceCase<S extends OnlineStore = OnlineStore> {
-  readonly name: string;
-  /** Needs what was committed to be there when the store is opened again. */
-  readonly durable: boolean;
-  /** `seed` is of what a case does at random; its errors name it. */
-  run(open: () => S | Promise<S>, seed: number): Promise<void>;
-}
-
-const bytes = (...values: number[]): Uint8Array => new Uint8Array(values);
-const text = (value: Uint8Array | null | undefined): string | null =>
-  value === null || value === undefined ? null : Buffer.from(value).toString("latin1");
-const write = (space: string, key: string, value: string, offset = 0, epoch = 0): StateWrite => {
-  return { space, key, epoch, offset, bytes: new Uint8Array(Buffer.from(value, "latin1")) };
-};
+import { all, bytes, type ConformanceCase, text, write } from "./conformance-case.ts";
 
 async function stateText(store: OnlineStore, space: string, key: string): Promise<string | null> {
   const { states } = await store.read([{ space, key }]);
@@ -31,12 +17,6 @@ async function stateText(store: OnlineStore, space: string, key: string): Promis
 
 async function metaOf(store: OnlineStore, name: string): Promise<Uint8Array | null> {
   return (await store.read([], [name])).metas[0]!;
-}
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const collected: T[] = [];
-  for await (const item of items) collected.push(item);
-  return collected;
 }
 
 const inByteOrder = (keys: readonly string[]): string[] =>
@@ -369,85 +349,6 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
       deepStrictEqual(await metaOf(store, "n"), bytes(1));
       const late = await store.commit([write("s", "a", "older", 4, 1)], []);
       deepStrictEqual(late, [{ index: 0, stored: { epoch: 1, offset: 5 } }]);
-      await store.close();
-    },
-  },
-];
-
-/** What stores on this process's own machine do beyond that. */
-export const localOnlineStoreCases: readonly ConformanceCase<LocalOnlineStore>[] = [
-  {
-    name: "synchronous reads give what asynchronous ones do",
-    durable: false,
-    async run(open) {
-      const store = await open();
-      await store.commitAlone([write("s", "b", "two", 2), write("s", "a", "one", 1)], [{ name: "m", bytes: bytes(7) }]);
-      deepStrictEqual(text(store.get("s", "a")), "one");
-      deepStrictEqual(store.get("s", "c"), null);
-      deepStrictEqual(store.getMeta("m"), bytes(7));
-      deepStrictEqual(store.getMeta("n"), null);
-      deepStrictEqual([...store.scan("s")], await all(store.scanStates("s")));
-      deepStrictEqual([...store.scan("s", "a")], await all(store.scanStates("s", "a")));
-      deepStrictEqual([...store.scanMeta("")], await all(store.scanMetas("")));
-      deepStrictEqual(store.count("s"), 2);
-      const first = store.get("s", "a")!;
-      first[0] = 9;
-      deepStrictEqual(text(store.get("s", "a")), "one");
-      await store.close();
-    },
-  },
-  {
-    name: "lent bytes are those of a read, at any size, until the next",
-    durable: false,
-    async run(open) {
-      const store = await open();
-      const sizes = [0, 1, 8, 500, 1500, 5000, 100_000];
-      const values = sizes.map((size) => new Uint8Array(size).map((_, i) => (i * 7 + size) % 251));
-      await store.commitAlone(
-        values.map((value, i) => ({ ...write("s", `k${i}`, "", i), bytes: value })),
-        [],
-      );
-      deepStrictEqual(store.lend("s", "nobody"), null);
-      for (const [i, value] of [...values, ...values].entries()) {
-        const lent = store.lend("s", `k${i % sizes.length}`)!;
-        deepStrictEqual(lent.length, value.length);
-        deepStrictEqual(Buffer.compare(lent, value), 0);
-      }
-      await store.close();
-    },
-  },
-  {
-    name: "the only writer's commits land without a look, and count for those that look",
-    durable: false,
-    async run(open) {
-      const store = await open();
-      await store.commitAlone([write("s", "a", "five", 5)], []);
-      deepStrictEqual(await store.commit([write("s", "a", "four", 4)], []), [
-        { index: 0, stored: { epoch: 0, offset: 5 } },
-      ]);
-      await store.commitAlone([write("s", "a", "three", 3)], []);
-      deepStrictEqual(text(store.get("s", "a")), "three");
-      await store.close();
-    },
-  },
-  {
-    name: "concurrent commits are each whole, over several entities too, and the later one wins",
-    durable: false,
-    async run(open) {
-      const store = await open();
-      const commits = Array.from({ length: 40 }, (_, i) =>
-        (i % 2 === 0 ? store.commit.bind(store) : store.commitAlone.bind(store))(
-          [write("s", `${i % 2}a`, `v${i}`, i), write("s", `${i % 2}b`, `v${i}`, i)],
-          [{ name: `n${i % 2}`, bytes: bytes(i) }],
-        ),
-      );
-      while (store.getMeta("n0")?.[0] !== 38 || store.getMeta("n1")?.[0] !== 39) {
-        for (const n of [0, 1]) deepStrictEqual(text(store.get("s", `${n}a`)), text(store.get("s", `${n}b`)));
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      await Promise.all(commits);
-      deepStrictEqual(text(store.get("s", "0a")), "v38");
-      deepStrictEqual(text(store.get("s", "1a")), "v39");
       await store.close();
     },
   },

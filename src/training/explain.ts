@@ -5,7 +5,8 @@
  * window, predicate, null input) event by event.
  */
 import type { Micros } from "../base/micros.ts";
-import { formatViewName, type FeatureDefinition, type Window } from "../define/definition.ts";
+import { formatViewName, type FeatureDefinition } from "../define/definition.ts";
+import type { Window } from "../define/aggregation-definition.ts";
 import { columnResolver, compileExpression } from "../fold/expression.ts";
 import { lateAfterOf, latenessOf } from "../fold/lateness.ts";
 import {

@@ -9,7 +9,8 @@ import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../defi
 import { deriveForView } from "../fold/derive.ts";
 import type { ViewFold } from "../fold/view-fold.ts";
 import type { EngineVector } from "../offline-store/engine.ts";
-import { type EntityEventBatch, rowFiller, type ReadEventBatch } from "../offline-store/event-reader.ts";
+import type { EntityEventBatch, ReadEventBatch } from "../offline-store/event-reader.ts";
+import { rowFiller } from "../offline-store/event-relation.ts";
 import type { Column, Value, ValueType } from "../schema/value.ts";
 import { type ColumnCells, FeatureColumn } from "./feature-columns.ts";
 import { type EventBound, type LabelRun, ViewJoin } from "./point-in-time-join.ts";

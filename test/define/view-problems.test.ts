@@ -6,13 +6,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { OnefoldError } from "../../src/base/errors.ts";
 import { col } from "../../src/define/expression-builder.ts";
+import type { ViewDefinition } from "../../src/define/definition.ts";
 import type {
   Aggregation,
   AggregationName,
   AggregationParameters,
   CustomAggregation,
-  ViewDefinition,
-} from "../../src/define/definition.ts";
+} from "../../src/define/aggregation-definition.ts";
 import { featureType } from "../../src/define/feature-type.ts";
 import { entity } from "../../src/define/entity.ts";
 import { t } from "../../src/define/column-type.ts";

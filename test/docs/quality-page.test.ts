@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
 import { parseMicros } from "../../src/base/micros.ts";
 import { loadDefinitions } from "../../src/cli/load-definitions.ts";
-import type { ExpectationRule } from "../../src/define/definition.ts";
+import type { ExpectationRule } from "../../src/define/expectation-definition.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { openPlatform } from "../../src/platform.ts";
 

@@ -2,7 +2,7 @@
  * The user's own aggregations, well-behaved and not.
  */
 import { describe, expect, it } from "vitest";
-import type { CustomAggregation } from "../../src/define/definition.ts";
+import type { CustomAggregation } from "../../src/define/aggregation-definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import type { Value } from "../../src/schema/value.ts";
 import {

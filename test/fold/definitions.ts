@@ -3,12 +3,12 @@
  */
 import { type Micros, parseMicros } from "../../src/base/micros.ts";
 import type {
-  Aggregation,
   EntityDefinition,
   FeatureDefinition,
   StreamDefinition,
   ViewDefinition,
 } from "../../src/define/definition.ts";
+import type { Aggregation } from "../../src/define/aggregation-definition.ts";
 import type { Expression } from "../../src/define/expression.ts";
 import type { FoldState } from "../../src/fold/fold-state.ts";
 import { createReadBuffer, type FoldOutcome, STATUS_NAMES, type ViewFold } from "../../src/fold/view-fold.ts";

@@ -2,20 +2,16 @@
  * One random case: a view, a sequence of events and reads, all drawn from one seed, and every answer held
  * against the naive oracle.
  */
-import type { ViewDefinition, Window } from "../../src/define/definition.ts";
+import type { ViewDefinition } from "../../src/define/definition.ts";
+import type { Window } from "../../src/define/aggregation-definition.ts";
 import type { Micros } from "../../src/base/micros.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import type { FoldState } from "../../src/fold/fold-state.ts";
 import { createReadBuffer, STATUS_NAMES, type ViewFold } from "../../src/fold/view-fold.ts";
 import type { Value } from "../../src/schema/value.ts";
-import {
-  type GeneratedAggregations,
-  generatedEntity,
-  type GeneratedEvent,
-  generatedSource,
-  randomEvents,
-  randomView,
-} from "../../src/testing/event-generator.ts";
+import { type GeneratedEvent, randomEvents } from "../../src/testing/event-generator.ts";
+import { type GeneratedAggregations, randomView } from "../../src/testing/view-generator.ts";
+import { generatedEntity, generatedSource } from "../../src/testing/generated-source.ts";
 import { NaiveOracle } from "../../src/testing/naive-oracle.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 

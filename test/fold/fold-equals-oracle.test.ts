@@ -4,7 +4,7 @@
  * ONEFOLD_SEED=n runs that one case, ONEFOLD_CASES=n that many.
  */
 import { describe, expect, it } from "vitest";
-import type { GeneratedAggregations } from "../../src/testing/event-generator.ts";
+import type { GeneratedAggregations } from "../../src/testing/view-generator.ts";
 import { type CaseCounts, runCase } from "./fold-case.ts";
 import { caseCount } from "../case-count.ts";
 

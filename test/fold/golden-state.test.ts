@@ -13,13 +13,9 @@ import { compileViewFold } from "../../src/fold/compile.ts";
 import { STATE_CODEC_VERSION } from "../../src/fold/state-codec.ts";
 import { createReadBuffer } from "../../src/fold/view-fold.ts";
 import type { Value } from "../../src/schema/value.ts";
-import {
-  type GeneratedAggregations,
-  generatedEntity,
-  generatedSource,
-  randomEvents,
-  randomView,
-} from "../../src/testing/event-generator.ts";
+import { randomEvents } from "../../src/testing/event-generator.ts";
+import { type GeneratedAggregations, randomView } from "../../src/testing/view-generator.ts";
+import { generatedEntity, generatedSource } from "../../src/testing/generated-source.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 
 const FILE = new URL("golden-states.json", import.meta.url);

@@ -2,7 +2,7 @@
  * Session windows on cases with literal answers; the random ones stand in fold-equals-oracle.test.ts.
  */
 import { describe, expect, it } from "vitest";
-import type { Window } from "../../src/define/definition.ts";
+import type { Window } from "../../src/define/aggregation-definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { startsExactly } from "../../src/fold/view-fold.ts";
 import {

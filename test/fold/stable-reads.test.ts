@@ -7,13 +7,9 @@ import { describe, expect, it } from "vitest";
 import type { Micros } from "../../src/base/micros.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { createReadBuffer, type ReadBuffer } from "../../src/fold/view-fold.ts";
-import {
-  type GeneratedAggregations,
-  generatedEntity,
-  generatedSource,
-  randomEvents,
-  randomView,
-} from "../../src/testing/event-generator.ts";
+import { randomEvents } from "../../src/testing/event-generator.ts";
+import { type GeneratedAggregations, randomView } from "../../src/testing/view-generator.ts";
+import { generatedEntity, generatedSource } from "../../src/testing/generated-source.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { sameBits } from "../../src/training/same-bits.ts";
 

@@ -3,7 +3,7 @@
  */
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import type { AggregationName, AggregationParameters, Window } from "../../src/define/definition.ts";
+import type { AggregationName, AggregationParameters, Window } from "../../src/define/aggregation-definition.ts";
 import type { Micros } from "../../src/base/micros.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import {

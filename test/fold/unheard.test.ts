@@ -2,7 +2,8 @@
  * Promises where users' functions should give values: no values, and no end of the process when they reject.
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { CustomAggregation, OnDemandDefinition } from "../../src/define/definition.ts";
+import type { OnDemandDefinition } from "../../src/define/definition.ts";
+import type { CustomAggregation } from "../../src/define/aggregation-definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { Status } from "../../src/fold/view-fold.ts";
 import type { Micros } from "../../src/base/micros.ts";

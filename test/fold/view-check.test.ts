@@ -2,7 +2,8 @@
  * Definitions that cannot be folded, and what is said about them.
  */
 import { describe, expect, it } from "vitest";
-import type { Aggregation, FeatureDefinition, ViewDefinition } from "../../src/define/definition.ts";
+import type { FeatureDefinition, ViewDefinition } from "../../src/define/definition.ts";
+import type { Aggregation } from "../../src/define/aggregation-definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import type { ValueType } from "../../src/schema/value.ts";
 import {

@@ -2,13 +2,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Micros } from "../../src/base/micros.ts";
-import type { ExpectationDefinition, StreamDefinition } from "../../src/define/definition.ts";
+import type { StreamDefinition } from "../../src/define/definition.ts";
+import type { ExpectationDefinition } from "../../src/define/expectation-definition.ts";
 import { isOnefoldError } from "../../src/base/errors.ts";
 import { compileDoor } from "../../src/ingest/door.ts";
 import { refuseBlocked } from "../../src/ingest/blocked-push.ts";
 import { isBlocking } from "../../src/ingest/expectations.ts";
 import type { KafkaRecord } from "../../src/ingest/kafka/records.ts";
-import { routeParts } from "../../src/ingest/kafka/partition-fold.ts";
+import { routeParts } from "../../src/ingest/kafka/route-parts.ts";
 import { compileRouter } from "../../src/ingest/kafka/router.ts";
 import { planRoutes } from "../../src/ingest/kafka/routes.ts";
 import { historyOf, importFiles, newFolder, openArchive, source as orders, write } from "./import-world.ts";

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { formatMicros, type Micros } from "../../src/base/micros.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { sqlText } from "../../src/offline-store/engine.ts";
-import { eventRelation } from "../../src/offline-store/event-reader.ts";
+import { eventRelation } from "../../src/offline-store/event-relation.ts";
 import type { StreamDefinition } from "../../src/define/definition.ts";
 import { readRowFile } from "../../src/ingest/row-file.ts";
 import {

@@ -23,7 +23,7 @@ import {
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../src/offline-store/engine.ts";
-import { eventRelation } from "../../src/offline-store/event-reader.ts";
+import { eventRelation } from "../../src/offline-store/event-relation.ts";
 import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
 import type { Column, Value } from "../../src/schema/value.ts";
 

@@ -8,7 +8,7 @@ import { type ArchiveFiles, openEventArchive } from "../../src/offline-store/del
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { sqlText, type QueryEngine } from "../../src/offline-store/engine.ts";
-import { eventRelation } from "../../src/offline-store/event-reader.ts";
+import { eventRelation } from "../../src/offline-store/event-relation.ts";
 import { openFeatureRowTable } from "../../src/offline-store/feature-row-table.ts";
 import { compactTable } from "../../src/offline-store/table-compaction.ts";
 import { kindOfTable } from "../../src/offline-store/table-kinds.ts";

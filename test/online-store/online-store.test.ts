@@ -7,7 +7,8 @@ import { afterAll, describe, expect, it } from "vitest";
 import { openLmdbStore } from "../../src/online-store/lmdb.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
 import type { LocalOnlineStore } from "../../src/online-store/online-store.ts";
-import { localOnlineStoreCases, onlineStoreCases } from "../../src/testing/online-store-conformance.ts";
+import { onlineStoreCases } from "../../src/testing/online-store-conformance.ts";
+import { localOnlineStoreCases } from "../../src/testing/local-store-conformance.ts";
 
 const SEED = Number(process.env["ONEFOLD_SEED"] ?? 29);
 const folders: string[] = [];

@@ -3,7 +3,8 @@
  */
 import { describe, expect, it } from "vitest";
 import { formatAggregation } from "../../src/cli/definition-text.ts";
-import type { Aggregation, ViewDefinition } from "../../src/define/definition.ts";
+import type { ViewDefinition } from "../../src/define/definition.ts";
+import type { Aggregation } from "../../src/define/aggregation-definition.ts";
 import { toData } from "../../src/registry/definition-data.ts";
 import { differences } from "../../src/registry/diff.ts";
 import { createFeatureReader } from "../../src/serve/feature-reader.ts";

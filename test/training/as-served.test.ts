@@ -7,13 +7,9 @@ import type { ServiceDefinition, ViewDefinition } from "../../src/define/definit
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { createReadBuffer, STATUS_NAMES } from "../../src/fold/view-fold.ts";
 import { encodeVectorToken } from "../../src/schema/vector-token.ts";
-import {
-  generatedEntity,
-  type GeneratedEvent,
-  generatedSource,
-  randomEvents,
-  randomView,
-} from "../../src/testing/event-generator.ts";
+import { type GeneratedEvent, randomEvents } from "../../src/testing/event-generator.ts";
+import { randomView } from "../../src/testing/view-generator.ts";
+import { generatedEntity, generatedSource } from "../../src/testing/generated-source.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { sameBits } from "../../src/training/same-bits.ts";
 

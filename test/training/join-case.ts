@@ -9,13 +9,9 @@ import { compileViewFold } from "../../src/fold/compile.ts";
 import { createReadBuffer, type FoldEvent, STATUS_NAMES, type StatusName } from "../../src/fold/view-fold.ts";
 import type { EntityEventBatch } from "../../src/offline-store/event-reader.ts";
 import type { Value } from "../../src/schema/value.ts";
-import {
-  generatedEntity,
-  type GeneratedEvent,
-  generatedSource,
-  randomEvents,
-  randomView,
-} from "../../src/testing/event-generator.ts";
+import { type GeneratedEvent, randomEvents } from "../../src/testing/event-generator.ts";
+import { randomView } from "../../src/testing/view-generator.ts";
+import { generatedEntity, generatedSource } from "../../src/testing/generated-source.ts";
 import { NaiveOracle } from "../../src/testing/naive-oracle.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { FeatureColumn } from "../../src/training/feature-columns.ts";

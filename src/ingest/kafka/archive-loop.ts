@@ -14,7 +14,8 @@ import type { TableFile } from "../../offline-store/offline-store.ts";
 import type { PartitionedEvent, PartitionedEvents, PlaceChange } from "../../offline-store/partitioned-events.ts";
 import type { KafkaConnection } from "./connection.ts";
 import type { FetchFrom, TopicFacts } from "./records.ts";
-import { PartitionFold, type RouteParts, routeParts } from "./partition-fold.ts";
+import { PartitionFold } from "./partition-fold.ts";
+import { type RouteParts, routeParts } from "./route-parts.ts";
 import type { FoldPosition } from "./position.ts";
 import type { SourceRoutes } from "./routes.ts";
 

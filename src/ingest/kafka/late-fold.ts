@@ -11,7 +11,8 @@
  * other ones by then, from the beginning; events that a state holds are skipped.
  */
 import type { FoldedPartition, PartitionPlace } from "./folded-partition.ts";
-import { PartitionFold, type PartitionFoldOptions, type RouteParts } from "./partition-fold.ts";
+import { PartitionFold, type PartitionFoldOptions } from "./partition-fold.ts";
+import type { RouteParts } from "./route-parts.ts";
 import type { FoldPosition } from "./position.ts";
 
 export interface OpenedPartition {

@@ -7,7 +7,7 @@ import { ClaimFold } from "./claim-fold.ts";
 import type { FoldedPartition, PartitionPlace } from "./folded-partition.ts";
 import type { FoldSight } from "../fold-sight.ts";
 import { joinedPosition, type OpenedPartition, openPartition } from "./late-fold.ts";
-import { routeParts } from "./partition-fold.ts";
+import { routeParts } from "./route-parts.ts";
 import { type FoldPosition, partitionName } from "./position.ts";
 import type { TopicFacts, TopicPartition } from "./records.ts";
 import type { SourceRoutes } from "./routes.ts";

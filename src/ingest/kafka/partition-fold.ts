@@ -4,6 +4,8 @@
  *
  *     records ─▶ admit (copies dropped, checked) ─▶ load what is missing ─▶ fold ─▶ writes: states, ids, letters, position
  *
+ * `record-admission.ts` says of each record what it may become.
+ *
  * All that is decided follows from the records before and the position, never from the machine's clock or from what
  * another worker has written: so two workers that fold the same partition at one time come to the same states, and
  * whichever writes is right.
@@ -20,12 +22,9 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
 import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
-import { compileDoor, type Door } from "../door.ts";
-import { type CheckedRow, retractionOf } from "../event.ts";
 import type { FoldSight } from "../fold-sight.ts";
 import type { KafkaRecord } from "./records.ts";
-import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
-import { type ForgetMark, isBlank, readMark } from "./forget-records.ts";
+import type { RefusedRecord } from "./dead-letter-topic.ts";
 import type {
   FoldedEvent,
   FoldedPartition,
@@ -35,27 +34,12 @@ import type {
 } from "./folded-partition.ts";
 import { TakenOrigins } from "./origin.ts";
 import type { FoldPosition } from "./position.ts";
-import { CORRECTS_HEADER, foreignRecord, IDS_HEADER, readStamp } from "./record-stamp.ts";
+import { type Candidate, RecordAdmission } from "./record-admission.ts";
 import { NOTHING_REFOLDED, RefoldedEntries, type StateEntry } from "./refolded-entries.ts";
-import { compileKey, readEvent } from "./router.ts";
-import type { Route, RoutedView, SourceRoutes } from "./routes.ts";
+import type { RouteParts } from "./route-parts.ts";
+import type { RoutedView } from "./routes.ts";
 import { TakenIds } from "./taken-ids.ts";
 import { KAFKA_EPOCH, spaceOf } from "./view-places.ts";
-
-/** What all partitions of a route are folded with. */
-export interface RouteParts {
-  readonly route: Route;
-  readonly deadLetterTopic: string;
-  readonly door: Door;
-  readonly keyOf: (row: CheckedRow) => EntityKey;
-}
-
-export function routeParts({ routes, deadLetterTopic }: SourceRoutes): RouteParts[] {
-  return routes.map((route) => {
-    const door = compileDoor(route.source, route.views, { isSecond: !route.isDirect });
-    return { route, deadLetterTopic, door, keyOf: compileKey(route) };
-  });
-}
 
 export interface PartitionFoldOptions extends RouteParts, PartitionPlace {
   /** Folds what another has told of already. */
@@ -68,43 +52,21 @@ export interface PartitionFoldOptions extends RouteParts, PartitionPlace {
 export const GONE_KEPT_MS: number = 10 * 60_000;
 const NO_STATE: Uint8Array = new Uint8Array(0);
 
-/** A record that may become an event, or is a retraction. */
-interface Candidate {
-  readonly record: KafkaRecord;
-  readonly checked: CheckedRow;
-  /** Null for a retraction. */
-  readonly key: EntityKey | null;
-  readonly idKey: string | null;
-  /** Whether it takes the place of an event that has its id. */
-  readonly corrects: boolean;
-  readonly stamp: number;
-  readonly place: Place;
-  readonly forgets?: ForgetMark;
-}
-
-/** Where a record stands in its source's topic. */
-interface Place {
-  readonly topicId: string;
-  readonly partition: number;
-  readonly offset: number;
-}
-
 export class PartitionFold implements FoldedPartition {
   readonly options: PartitionFoldOptions;
   readonly isLate: boolean;
   readonly #origins: TakenOrigins;
+  readonly #admission: RecordAdmission;
   readonly #ids: TakenIds;
   readonly #viewOffsets: Map<string, number>;
   readonly #states = new Map<RoutedView, Map<EntityKey, StateEntry>>();
   #dirty: StateEntry[] = [];
   #passed: EntityKey[] = [];
   #candidates: Candidate[] = [];
-  #refused: RefusedRecord[] = [];
   #offset: number;
   #knownTime: number;
   storedOffset: number;
   duplicates = 0;
-  copies = 0;
 
   constructor(options: PartitionFoldOptions) {
     const { route, position, topicId, startOffset } = options;
@@ -126,11 +88,20 @@ export class PartitionFold implements FoldedPartition {
     this.storedOffset = position?.offset ?? startOffset;
     this.#knownTime = from?.knownTime ?? Number.NEGATIVE_INFINITY;
     this.#origins = new TakenOrigins(from?.origins);
+    this.#admission = new RecordAdmission({ ...options, isLate: this.isLate, origins: this.#origins });
     this.#ids = new TakenIds(route.topic, route.source.dedupeWithinMicros);
   }
 
   get offset(): number {
     return this.#offset;
+  }
+
+  get copies(): number {
+    return this.#admission.copies;
+  }
+
+  set copies(count: number) {
+    this.#admission.copies = count;
   }
 
   get takesCorrections(): boolean {
@@ -154,7 +125,7 @@ export class PartitionFold implements FoldedPartition {
   admit(records: readonly KafkaRecord[], nextOffset: number): StateRead[] {
     const wanted = new Map<string, StateRead>();
     for (const record of records) {
-      const candidate = this.#admitOne(record);
+      const candidate = this.#admission.admit(record);
       if (candidate === null) continue;
       this.#candidates.push(candidate);
       const { key, idKey } = candidate;
@@ -166,75 +137,6 @@ export class PartitionFold implements FoldedPartition {
     }
     this.#offset = nextOffset;
     return [...wanted.values()];
-  }
-
-  #admitOne(record: KafkaRecord): Candidate | null {
-    const { route, partition, topicId, door, keyOf } = this.options;
-    const headers = record.headers();
-    const corrects = headers.get(CORRECTS_HEADER)?.toString();
-    let place: Place = { topicId, partition, offset: record.offset };
-    let stamp = record.timestampMs * 1000;
-    if (!route.isDirect) {
-      const forgets = readMark(record);
-      if (forgets !== null) return this.#mark(record, forgets, place);
-      const stamped = readStamp(headers);
-      if (isBlank(record)) {
-        // A copy of what it stands for that comes later is none the less a copy.
-        if (stamped !== null) this.#origins.take(stamped.origin);
-        return null;
-      }
-      if (stamped === null) {
-        if (!this.isLate) this.#refuse(record, place, foreignRecord(route.topic));
-        return null;
-      }
-      const { origin } = stamped;
-      stamp = stamped.stamp;
-      if (!this.#origins.take(origin)) {
-        this.copies++;
-        return null;
-      }
-      const cut = origin.partition.lastIndexOf("/");
-      place = {
-        topicId: origin.partition.slice(0, cut),
-        partition: Number(origin.partition.slice(cut + 1)),
-        offset: Math.ceil(origin.offset),
-      };
-    }
-    try {
-      if (corrects !== undefined) {
-        if (route.isDirect) throw correctsDirectly(route);
-        if (record.value === null) {
-          const checked = retractionOf(corrects, route.source.columns.length);
-          return { record, checked, key: null, idKey: null, corrects: true, stamp, place };
-        }
-      }
-      const checked = readEvent(door, record.value, stamp as Micros);
-      const key = keyOf(checked);
-      if (route.isDirect && record.key?.toString("utf8") !== key) throw wrongKey(route, record, key);
-      const isDecided = checked.id === null || (!route.isDirect && headers.has(IDS_HEADER));
-      const idKey = isDecided ? null : TakenIds.keyOf(key, checked.id!);
-      return { record, checked, key, idKey, corrects: corrects !== undefined, stamp, place };
-    } catch (error) {
-      // Several routes see the record: one of them tells.
-      if (route.isFirst && !this.isLate) this.#refuse(record, place, error);
-      return null;
-    }
-  }
-
-  /** It is known when what came before it is. */
-  #mark(record: KafkaRecord, forgets: ForgetMark, place: Place): Candidate {
-    const row = Array.from<null>({ length: this.options.route.source.columns.length }).fill(null);
-    const checked = { row, eventTime: Number.NaN as Micros, id: null };
-    return {
-      record,
-      checked,
-      key: null,
-      idKey: null,
-      corrects: false,
-      stamp: Number.NEGATIVE_INFINITY,
-      place,
-      forgets,
-    };
   }
 
   load({ space, key }: StateRead, stored: StoredState | null): void {
@@ -274,7 +176,7 @@ export class PartitionFold implements FoldedPartition {
         const entry = refoldedEntry ?? states.get(key)!;
         const outcome = view.fold.fold(entry.state, event);
         if (outcome.kind === "poison") {
-          this.#refuse(record, place, new OnefoldError("EVENT_POISON", outcome.message), view.name);
+          this.#admission.refuse(record, place, new OnefoldError("EVENT_POISON", outcome.message), view.name);
         } else if (outcome.kind !== "folded") this.#passed.push(key);
         else if (!entry.isDirty) {
           entry.isDirty = true;
@@ -310,9 +212,7 @@ export class PartitionFold implements FoldedPartition {
   }
 
   takeRefused(): RefusedRecord[] {
-    const refused = this.#refused;
-    this.#refused = [];
-    return refused;
+    return this.#admission.takeRefused();
   }
 
   takeWrites(): PartitionWrites {
@@ -371,38 +271,4 @@ export class PartitionFold implements FoldedPartition {
       ),
     };
   }
-
-  #refuse(record: KafkaRecord, place: Place, error: unknown, view?: string): void {
-    const { route, deadLetterTopic } = this.options;
-    const refusal = refusalOf(error);
-    this.#refused.push({
-      deadLetterTopic,
-      source: route.source.name,
-      stage: view === undefined ? "door" : "fold",
-      ...(view === undefined ? {} : { view }),
-      ...refusal,
-      topic: route.source.kafka!.topic,
-      ...place,
-      key: route.isDirect ? record.key : null,
-      value: record.value,
-      corrects: record.headers().get(CORRECTS_HEADER),
-    });
-  }
-}
-
-function correctsDirectly({ topic }: Route): OnefoldError {
-  return new OnefoldError("CORRECTION_REFUSED", `topic ${topic} is folded directly, where none can be corrected`, {
-    hint: 'take "direct" away: its events are then routed to topics in which they can be',
-  });
-}
-
-function wrongKey({ key }: Route, record: KafkaRecord, entityKey: EntityKey): OnefoldError {
-  const found = record.key === null ? "no key" : `the key ${JSON.stringify(record.key.toString("utf8").slice(0, 100))}`;
-  return new OnefoldError(
-    "KEY_MISSING",
-    `the record has ${found}, not ${JSON.stringify(entityKey)}, its ${key.join(", ")}`,
-    {
-      hint: "a topic that is folded directly must be keyed by the entity",
-    },
-  );
 }

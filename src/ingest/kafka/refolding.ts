@@ -12,7 +12,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { ViewState } from "../../fold/view-fold.ts";
 import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
 import type { EventFiles } from "../../offline-store/event-archive.ts";
-import { eventRelation } from "../../offline-store/event-reader.ts";
+import { eventRelation } from "../../offline-store/event-relation.ts";
 import type { TableFile } from "../../offline-store/offline-store.ts";
 import { PARTITION } from "../../offline-store/partitioned-events.ts";
 import { HISTORY_BASE } from "../../schema/event-offset.ts";

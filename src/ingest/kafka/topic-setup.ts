@@ -5,7 +5,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
 import type { KafkaConnection } from "./connection.ts";
 import type { TopicFacts } from "./records.ts";
-import { type RouteParts, routeParts } from "./partition-fold.ts";
+import { type RouteParts, routeParts } from "./route-parts.ts";
 import { readEvent } from "./router.ts";
 import type { SourceRoutes } from "./routes.ts";
 

@@ -4,7 +4,7 @@
  * Nothing is kept for it: a restart changes nothing, an expectation that is new can be asked about last month, and asking
  * twice gives the same answer. A judgement reads the columns that its rule is of, from the files of its stretch.
  */
-import type { ExpectationDefinition, ExpectationRule } from "../../define/definition.ts";
+import type { ExpectationDefinition, ExpectationRule } from "../../define/expectation-definition.ts";
 import { ruleText } from "../../define/expectation-problems.ts";
 import { compileRule } from "../../fold/expectation-rule.ts";
 import { sqlName } from "../../offline-store/engine.ts";

@@ -5,7 +5,7 @@
 import { parseMicros } from "../../base/micros.ts";
 import type { Column, Row, Value } from "../../schema/value.ts";
 import { type QueryEngine, sqlName, sqlText } from "../../offline-store/engine.ts";
-import { columnSql, engineColumn, eventRelation, rowFiller } from "../../offline-store/event-reader.ts";
+import { columnSql, engineColumn, eventRelation, rowFiller } from "../../offline-store/event-relation.ts";
 import { filesWithin } from "../../offline-store/file-pruning.ts";
 import type { TableFile } from "../../offline-store/offline-store.ts";
 import type { SourceDefinition, ViewDefinition } from "../../define/definition.ts";

@@ -7,7 +7,7 @@
  */
 import { OnefoldError } from "../../base/errors.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
-import { eventRelation } from "../../offline-store/event-reader.ts";
+import { eventRelation } from "../../offline-store/event-relation.ts";
 import type { TableFile } from "../../offline-store/offline-store.ts";
 import type { Column } from "../../schema/value.ts";
 import { monthOf, type PartitionEnds } from "./profile-files.ts";

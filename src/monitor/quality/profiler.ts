@@ -12,7 +12,7 @@ import { MICROS_PER_DAY } from "../../base/micros.ts";
 import { formatViewName, type SourceDefinition, type ViewDefinition } from "../../define/definition.ts";
 import { type QueryEngine, sqlName, sqlText } from "../../offline-store/engine.ts";
 import type { EventFiles } from "../../offline-store/event-archive.ts";
-import { columnSql, engineColumn, eventRelation, rowFiller } from "../../offline-store/event-reader.ts";
+import { columnSql, engineColumn, eventRelation, rowFiller } from "../../offline-store/event-relation.ts";
 import { filesWithin } from "../../offline-store/file-pruning.ts";
 import type { TableFile } from "../../offline-store/offline-store.ts";
 import { HISTORY_BASE } from "../../schema/event-offset.ts";

@@ -5,6 +5,7 @@ import { unlessAbsent } from "../../base/unless-absent.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { eraseServed, servedSegments } from "../../serve/serving-log-erasure.ts";
 import { decodeServedVector } from "../../schema/served-vector.ts";
+import type { ForgetPlace } from "./forget-places.ts";
 import type { SharingEntities } from "./forget-shared.ts";
 
 export interface ForgottenServed {
@@ -21,10 +22,7 @@ export async function forgetServed(folder: string, forgotten: ForgottenServed): 
 }
 
 /** As `forgetServed`, and changes nothing. */
-export async function countServed(
-  folder: string,
-  forgotten: ForgottenServed,
-): Promise<{ readonly count: number; readonly bytes: number }> {
+export async function servedPlace(folder: string, forgotten: ForgottenServed): Promise<ForgetPlace> {
   let count = 0;
   let bytes = 0;
   const sizeOf = (lines: readonly string[]): number =>
@@ -33,7 +31,7 @@ export async function countServed(
     count += lines.length - kept.length;
     bytes += sizeOf(lines) - sizeOf(kept);
   }
-  return { count, bytes };
+  return { where: "serving-log", what: "served vectors", count, bytes };
 }
 
 interface Segment {

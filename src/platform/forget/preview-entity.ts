@@ -1,14 +1,11 @@
 /** What `forgetEntity` would remove from a data folder, and where; refused where that would be. Changes nothing. */
 import { join } from "node:path";
-import { alertFolder } from "../../monitor/alerts/alert-store.ts";
-import { WindowFolder } from "../../monitor/drift/window-folder.ts";
-import { foldedWindows } from "../monitoring/folded-recorder.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
-import { driftOf } from "./forget-drift.ts";
 import { keyToForget, sourcesOfEntity } from "./forget-entity.ts";
-import { filesIn, type ForgetPlace, type ForgetPreview, somewhere } from "./forget-places.ts";
-import { countServed } from "./forget-served.ts";
+import { type ForgetPlace, type ForgetPreview, somewhere } from "./forget-places.ts";
+import { servedPlace } from "./forget-served.ts";
 import type { SharingEntities } from "./forget-shared.ts";
+import { monitoredPlaces } from "./monitored-places.ts";
 import type { PreviewInSource, PreviewOfSource } from "./preview-source.ts";
 
 export interface ForgetPreviewOptions {
@@ -39,26 +36,8 @@ export async function previewOwned(
     places.push(...ofSource.places);
     sharing[source.name] = ofSource.sharing;
   }
-  const served = await countServed(join(context.dataDir, "serving-log"), { entity, key, sharing });
-  places.push({ where: "serving-log", what: "served vectors", ...served }, ...(await monitoredAt(context, entity)));
+  const { dataDir, registry } = context;
+  places.push(await servedPlace(join(dataDir, "serving-log"), { entity, key, sharing }));
+  places.push(...(await monitoredPlaces(dataDir, registry, entity, ["quality", "skew", "shadow", "alerts"])));
   return { entity, key, sources: names, places: somewhere(places) };
-}
-
-/** Whatever may name it or have its values. */
-async function monitoredAt({ dataDir, registry }: RuntimeContext, entity: string): Promise<readonly ForgetPlace[]> {
-  const folders = { quality: "profiles", skew: "results of the audit", shadow: "records of shadows" };
-  const places: ForgetPlace[] = [];
-  for (const [name, what] of Object.entries(folders)) {
-    places.push({ where: `monitor/${name}`, what, ...(await filesIn(join(dataDir, "monitor", name))) });
-  }
-  const drift = await driftOf({ windows: new WindowFolder(dataDir), folded: foldedWindows(dataDir) }, registry, entity);
-  for (const [name, of] of [["drift", drift.services] as const, ["drift-folded", drift.views] as const]) {
-    for (const one of of) {
-      const where = `monitor/${name}/${one}`;
-      places.push({ where, what: "sketches of values", ...(await filesIn(join(dataDir, where))) });
-    }
-  }
-  const { count } = await filesIn(alertFolder(dataDir));
-  const details = { where: "monitor/alerts", what: "details of alerts", count: null, bytes: null };
-  return count === 0 ? places : [...places, details];
 }

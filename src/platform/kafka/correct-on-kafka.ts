@@ -23,7 +23,7 @@ import { kafkaSettings } from "../../ingest/kafka/settings.ts";
 import { openOfflineStore } from "../../offline-store/delta-table.ts";
 import { openDuckDb } from "../../offline-store/duckdb.ts";
 import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
-import { eventRelation } from "../../offline-store/event-reader.ts";
+import { eventRelation } from "../../offline-store/event-relation.ts";
 import { ownFiles } from "../../offline-store/foreign-files.ts";
 import type { TableFile } from "../../offline-store/offline-store.ts";
 import { PARTITION } from "../../offline-store/partitioned-events.ts";

@@ -28,14 +28,15 @@ import { refuseOtherFormat } from "../folder-format.ts";
 import { forgetDrift } from "../forget/forget-drift.ts";
 import { keyToForget } from "../forget/forget-entity.ts";
 import { type ForgetPreview, somewhere } from "../forget/forget-places.ts";
-import { forgetServed } from "../forget/forget-served.ts";
+import { forgetServed, servedPlace } from "../forget/forget-served.ts";
 import type { SharingEntities } from "../forget/forget-shared.ts";
+import { monitoredPlaces } from "../forget/monitored-places.ts";
 import { foldedWindows } from "../monitoring/folded-recorder.ts";
 import type { OnProgress } from "../runtime-context.ts";
 import type { ForgetHouse } from "./forget-house.ts";
 import { ForgetLock } from "./forget-lock.ts";
 import { ForgottenEntity } from "./forgotten-entity.ts";
-import { previewOfEntity, previewOfMonitoring, previewOfServed } from "./forgotten-preview.ts";
+import { previewOfEntity } from "./forgotten-preview.ts";
 import { sourcesOnKafka } from "./forgotten-source.ts";
 import { type KafkaGiven, kafkaModules } from "./kafka-worker.ts";
 import { dropLeftRows } from "./left-rows.ts";
@@ -152,8 +153,8 @@ export async function previewIn(house: ForgetHouse, asked: AskedIn): Promise<Kaf
     sharing[source.source.name] = others;
     found.push(...(await previewOfEntity(one, others)));
   }
-  if (sources.length > 0) found.push(await previewOfServed(join(dataDir, "serving-log"), { entity, key, sharing }));
-  const places = [...found, ...(await previewOfMonitoring(archiveFolder, house.registry, entity))];
+  if (sources.length > 0) found.push(await servedPlace(join(dataDir, "serving-log"), { entity, key, sharing }));
+  const places = [...found, ...(await monitoredPlaces(archiveFolder, house.registry, entity, ["quality"]))];
   const names = sources.map(({ source }) => source.name);
   return { entity, key, sources: names, places: somewhere(places), remains: remains(sources) };
 }

@@ -1,13 +1,7 @@
 /** What there is of an entity in topics, tables and the online store of workers, told before any of it is removed. */
-import { join } from "node:path";
 import { formatViewName } from "../../define/definition.ts";
-import { WindowFolder } from "../../monitor/drift/window-folder.ts";
-import type { Registry } from "../../registry/registry.ts";
-import { driftOf } from "../forget/forget-drift.ts";
-import { filesIn, type ForgetPlace, rowsWhere } from "../forget/forget-places.ts";
-import { countServed, type ForgottenServed } from "../forget/forget-served.ts";
+import { type ForgetPlace, rowsWhere } from "../forget/forget-places.ts";
 import type { SharingEntities } from "../forget/forget-shared.ts";
-import { foldedWindows } from "../monitoring/folded-recorder.ts";
 import type { ForgottenEntity } from "./forgotten-entity.ts";
 import { isForgottenRow } from "./forgotten-rows.ts";
 import { countIdsIn, ownStates } from "./forgotten-states.ts";
@@ -58,11 +52,6 @@ export async function previewOfEntity(
   ];
 }
 
-/** `served`: the folder of the serving log. */
-export async function previewOfServed(served: string, forgotten: ForgottenServed): Promise<ForgetPlace> {
-  return { where: "serving-log", what: "served vectors", ...(await countServed(served, forgotten)) };
-}
-
 /** Events, dead letters, claims and retractions, each with the copies that there are of it. */
 function recordsByTopic(one: ForgottenEntity): readonly ForgetPlace[] {
   const topics = new Map<string, { count: number; bytes: number }>();
@@ -71,21 +60,4 @@ function recordsByTopic(one: ForgottenEntity): readonly ForgetPlace[] {
     topics.set(topic, { count: of.count + 1, bytes: of.bytes + bytes });
   }
   return Array.from(topics, ([topic, of]) => ({ where: `topic ${topic}`, what: "records", ...of }));
-}
-
-/** Beside the tables. */
-export async function previewOfMonitoring(
-  archiveFolder: string,
-  registry: Registry,
-  entity: string,
-): Promise<readonly ForgetPlace[]> {
-  const windows = { windows: new WindowFolder(archiveFolder), folded: foldedWindows(archiveFolder) };
-  const { views } = await driftOf(windows, registry, entity);
-  const folders = [
-    { where: "monitor/quality", what: "profiles" },
-    ...views.map((view) => ({ where: `monitor/drift-folded/${view}`, what: "sketches of values" })),
-  ];
-  const places: ForgetPlace[] = [];
-  for (const one of folders) places.push({ ...one, ...(await filesIn(join(archiveFolder, one.where))) });
-  return places;
 }

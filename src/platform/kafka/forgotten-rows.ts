@@ -2,7 +2,8 @@
 import { eventFiles } from "../../ingest/kafka/refolding.ts";
 import { placesOf } from "../../offline-store/archive-places.ts";
 import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
-import { eventRelation, withKeyedEvents } from "../../offline-store/event-reader.ts";
+import { withKeyedEvents } from "../../offline-store/event-reader.ts";
+import { eventRelation } from "../../offline-store/event-relation.ts";
 import { ownFiles } from "../../offline-store/foreign-files.ts";
 import type { OfflineTable } from "../../offline-store/offline-store.ts";
 import { PARTITION } from "../../offline-store/partitioned-events.ts";

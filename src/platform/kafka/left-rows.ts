@@ -12,7 +12,7 @@ import { unlessAbsent } from "../../base/unless-absent.ts";
 import { parseOffsets } from "../../ingest/kafka/forget-records.ts";
 import type { QueryEngine } from "../../offline-store/engine.ts";
 import type { OfflineStore } from "../../offline-store/offline-store.ts";
-import { eventRelation } from "../../offline-store/event-reader.ts";
+import { eventRelation } from "../../offline-store/event-relation.ts";
 import { PARTITION } from "../../offline-store/partitioned-events.ts";
 import { diskTableStorage } from "../../offline-store/table-storage.ts";
 import { atPlaces } from "./forgotten-rows.ts";

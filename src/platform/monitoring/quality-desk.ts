@@ -10,12 +10,8 @@ import { OnefoldError } from "../../base/errors.ts";
 import { formatMicros, type Micros, MICROS_PER_DAY, parseMicros } from "../../base/micros.ts";
 import { nearestNames } from "../../base/nearest-names.ts";
 import { TurnQueue } from "../../base/turn-queue.ts";
-import {
-  type ExpectationDefinition,
-  formatViewName,
-  type SourceDefinition,
-  type ViewDefinition,
-} from "../../define/definition.ts";
+import { formatViewName, type SourceDefinition, type ViewDefinition } from "../../define/definition.ts";
+import type { ExpectationDefinition } from "../../define/expectation-definition.ts";
 import { isOfOneValue } from "../../define/expectation.ts";
 import { judge, type Judgement } from "../../monitor/quality/judge.ts";
 import { judgedEvents, judgedFeatures, type JudgedTable, type Stretch } from "../../monitor/quality/judged-table.ts";

@@ -4,7 +4,7 @@
  * Categories are those that are listed, or the most frequent of the train split in falling frequency. A value
  * that is none of them is what `unseen` says: "other" is the category behind the last.
  */
-import type { Unseen } from "../../define/definition.ts";
+import type { Unseen } from "../../define/transformation-definition.ts";
 import type { Value } from "../../schema/value.ts";
 import { byFrequency } from "./category-counts.ts";
 import type { Operation } from "./operation.ts";

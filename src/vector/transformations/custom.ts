@@ -2,7 +2,7 @@
  * The user's own transformation. Whatever its functions do, a vector has a value, null or an ERROR, and the
  * same of the same: what it was fitted to is frozen, and a result is held against the declared type.
  */
-import type { CustomTransformation } from "../../define/definition.ts";
+import type { CustomTransformation } from "../../define/transformation-definition.ts";
 import { frozen } from "../../define/frozen.ts";
 import { canonicalJson } from "../../fold/canonical-json.ts";
 import { conformingValue } from "../../fold/custom-value.ts";

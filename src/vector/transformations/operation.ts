@@ -7,7 +7,7 @@
  *   at least one; what it returns is JSON data that holds no -0;
  * - `apply` never sees null, and gives null only where an option says so.
  */
-import type { TransformationNode } from "../../define/definition.ts";
+import type { TransformationNode } from "../../define/transformation-definition.ts";
 import type { Data } from "../../registry/definition-data.ts";
 import type { Value } from "../../schema/value.ts";
 

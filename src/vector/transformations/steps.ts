@@ -2,7 +2,8 @@
  * The transformations of a service as a list of steps, inputs first: what is written twice is computed, and
  * fitted, once.
  */
-import type { ServiceDefinition, TransformationNode } from "../../define/definition.ts";
+import type { ServiceDefinition } from "../../define/definition.ts";
+import type { TransformationNode } from "../../define/transformation-definition.ts";
 import { inputsOf, nodesOf, transformationText } from "../../define/transformation-text.ts";
 import { type FeatureTypes, transformationType } from "../../define/transformation-type.ts";
 import { OnefoldError } from "../../base/errors.ts";

@@ -11,7 +11,7 @@ import { placesOf } from "../../../src/offline-store/archive-places.ts";
 import { openOfflineStore } from "../../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../../src/offline-store/engine.ts";
-import { eventRelation } from "../../../src/offline-store/event-reader.ts";
+import { eventRelation } from "../../../src/offline-store/event-relation.ts";
 import { openPartitionedEvents, type PartitionedEvent } from "../../../src/offline-store/partitioned-events.ts";
 import type { Value } from "../../../src/schema/value.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";

@@ -11,7 +11,7 @@ import { type HistoryArchive, openEventArchive } from "../../../src/offline-stor
 import { openOfflineStore } from "../../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../../src/offline-store/engine.ts";
-import { eventRelation } from "../../../src/offline-store/event-reader.ts";
+import { eventRelation } from "../../../src/offline-store/event-relation.ts";
 import type { Value } from "../../../src/schema/value.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
 import { firstSeed } from "../../first-seed.ts";

@@ -2,7 +2,9 @@
 import { expect, it } from "vitest";
 import { compileViewFold } from "../../../src/fold/compile.ts";
 import { packBytes, unpackBytes } from "../../../src/online-store/redis/packed-bytes.ts";
-import { generatedEntity, generatedSource, randomEvents, randomView } from "../../../src/testing/event-generator.ts";
+import { randomEvents } from "../../../src/testing/event-generator.ts";
+import { randomView } from "../../../src/testing/view-generator.ts";
+import { generatedEntity, generatedSource } from "../../../src/testing/generated-source.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
 
 const SEED = Number(process.env["ONEFOLD_SEED"] ?? 7);

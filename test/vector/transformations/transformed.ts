@@ -1,7 +1,7 @@
 /**
  * Fits and applies transformations to a few columns, as a service would.
  */
-import type { TransformationNode } from "../../../src/define/definition.ts";
+import type { TransformationNode } from "../../../src/define/transformation-definition.ts";
 import { transformationType } from "../../../src/define/transformation-type.ts";
 import type { AnyTransformation } from "../../../src/define/transformation-typing.ts";
 import { Status, type StatusCode } from "../../../src/fold/view-fold.ts";

@@ -1,7 +1,7 @@
 /** Random views reach all there is: what they never draw is compared with no oracle. */
 import { describe, expect, it } from "vitest";
 import { AGGREGATION_TABLE } from "../../src/fold/aggregation-table.ts";
-import { randomView } from "../../src/testing/event-generator.ts";
+import { randomView } from "../../src/testing/view-generator.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 
 describe("random views", () => {
