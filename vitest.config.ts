@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/longest-first.ts";
 
 /** What is held to a time or to a rate has the machine to itself; all others share it. */
 const TIMED = [
@@ -126,7 +127,8 @@ const NOT_BY_NODE = [
   "test/offline-store/table-readers.test.ts",
   "test/online-store/redis/{cluster-replicas,large-writes,redis-outages,valkey}.test.ts",
   "test/serve/feast-client.test.ts",
-  "test/training/{bad-labels,corrected-tasks,entity-sample,generated-spine,leakage,several-services}.test.ts",
+  "test/offline-store/table-crash.test.ts",
+  "test/training/{audit,bad-labels,corrected-tasks,entity-sample,generated-spine,leakage,several-services}.test.ts",
 ];
 
 /** `npm test` runs what is quick; `npm run test:long` the rest, `npm run test:faults` the faults alone, each by name. */
@@ -171,6 +173,7 @@ const long = [project("journeys", JOURNEYS, 2, 0), project("faults", FAULTS, 2, 
 export default defineConfig({
   test: {
     globalSetup: "test/services/desk.ts",
+    sequence: { sequencer: LongestFirst },
     projects: which === "long" ? long : which === "node24" ? node24 : quick,
   },
 });
