@@ -5,7 +5,6 @@ import { LongestFirst } from "./test/longest-first.ts";
 const TIMED = [
   "test/ingest/hot-states.test.ts",
   "test/online-store/redis/redis-outages.test.ts",
-  "test/platform/workers.test.ts",
   "test/serve/http-server.test.ts",
 ];
 
@@ -104,7 +103,7 @@ const ALONE = [
   "test/monitor/metrics/{metrics,usage}.test.ts",
   "test/offline-store/csv-file.test.ts",
   "test/platform/{batch-source,corrections,dead-letter-desk,drafts,kept-answers,kept-answers-fuzz,on-demand}.test.ts",
-  "test/platform/{polled-source,push-over-http}.test.ts",
+  "test/platform/{polled-source,push-over-http,workers}.test.ts",
   "test/platform/monitoring/{monitoring,usage}.test.ts",
   "test/platform/online/*.test.ts",
   "test/platform/training-jobs/*.test.ts",
