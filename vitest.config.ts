@@ -48,6 +48,7 @@ const JOURNEYS = [
   "test/cli/dev.test.ts",
   "test/cli/drift.test.ts",
   "test/cli/experiments.test.ts",
+  "test/cli/fit-beside-server.test.ts",
   "test/cli/fit.test.ts",
   "test/cli/forget.test.ts",
   "test/cli/freshness.test.ts",
@@ -55,9 +56,13 @@ const JOURNEYS = [
   "test/cli/kafka-forgetting.test.ts",
   "test/cli/otlp.test.ts",
   "test/cli/serve-alerts.test.ts",
+  "test/cli/serve-online.test.ts",
   "test/cli/serve-training.test.ts",
+  "test/cli/serve.test.ts",
   "test/cli/shared-registry.test.ts",
   "test/cli/tables.test.ts",
+  "test/cli/test-command.test.ts",
+  "test/cli/train-resume.test.ts",
   "test/cli/versions.test.ts",
   "test/cli/worker-tables.test.ts",
   "test/deploy/prometheus.test.ts",
@@ -146,15 +151,18 @@ const shared = {
   setupFiles: "test/repeatable-properties.ts",
 } as const;
 
+/** One more than a small machine's cores: some wait for a server, a process or a timer. */
+const WORKERS = 3;
+
 const project = (name: string, include: string[], maxWorkers: number, groupOrder: number, more: object = {}) => ({
   resolve: { alias },
   test: { ...shared, name, include, maxWorkers, sequence: { groupOrder }, ...more },
 });
 
 const quick = [
-  project("suite", ["test/**/*.test.ts"], 2, 0, { exclude: [...NOT_QUICK, ...SHARING] }),
-  project("alone", ALONE, 2, 0, { exclude: NOT_QUICK }),
-  project("shared", SHARING, 2, 0, { exclude: [...NOT_QUICK, ...ALONE], isolate: false }),
+  project("suite", ["test/**/*.test.ts"], WORKERS, 0, { exclude: [...NOT_QUICK, ...SHARING] }),
+  project("alone", ALONE, WORKERS, 0, { exclude: NOT_QUICK }),
+  project("shared", SHARING, WORKERS, 0, { exclude: [...NOT_QUICK, ...ALONE], isolate: false }),
   // Somebody else may have taken the processor: once more.
   project("timed", TIMED, 1, 1, { retry: 2 }),
 ];
@@ -167,7 +175,7 @@ const node24 = [
   project("shared", BY_NODE, 2, 0, { exclude: [...NOT_QUICK, ...ALONE, ...NOT_BY_NODE], isolate: false }),
   project("timed", ["test/ingest/hot-states.test.ts", "test/serve/http-server.test.ts"], 1, 1, { retry: 2 }),
 ];
-const long = [project("journeys", JOURNEYS, 2, 0), project("faults", FAULTS, 2, 1)];
+const long = [project("journeys", JOURNEYS, WORKERS, 0), project("faults", FAULTS, WORKERS, 1)];
 
 export default defineConfig({
   test: {
