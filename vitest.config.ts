@@ -1,10 +1,10 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/longest-first.ts";
 
 /** What is held to a time or to a rate has the machine to itself; all others share it. */
 const TIMED = [
   "test/ingest/hot-states.test.ts",
   "test/online-store/redis/redis-outages.test.ts",
-  "test/platform/workers.test.ts",
   "test/serve/http-server.test.ts",
 ];
 
@@ -48,6 +48,7 @@ const JOURNEYS = [
   "test/cli/dev.test.ts",
   "test/cli/drift.test.ts",
   "test/cli/experiments.test.ts",
+  "test/cli/fit-beside-server.test.ts",
   "test/cli/fit.test.ts",
   "test/cli/forget.test.ts",
   "test/cli/freshness.test.ts",
@@ -55,9 +56,13 @@ const JOURNEYS = [
   "test/cli/kafka-forgetting.test.ts",
   "test/cli/otlp.test.ts",
   "test/cli/serve-alerts.test.ts",
+  "test/cli/serve-online.test.ts",
   "test/cli/serve-training.test.ts",
+  "test/cli/serve.test.ts",
   "test/cli/shared-registry.test.ts",
   "test/cli/tables.test.ts",
+  "test/cli/test-command.test.ts",
+  "test/cli/train-resume.test.ts",
   "test/cli/versions.test.ts",
   "test/cli/worker-tables.test.ts",
   "test/deploy/prometheus.test.ts",
@@ -103,7 +108,7 @@ const ALONE = [
   "test/monitor/metrics/{metrics,usage}.test.ts",
   "test/offline-store/csv-file.test.ts",
   "test/platform/{batch-source,corrections,dead-letter-desk,drafts,kept-answers,kept-answers-fuzz,on-demand}.test.ts",
-  "test/platform/{polled-source,push-over-http}.test.ts",
+  "test/platform/{polled-source,push-over-http,workers}.test.ts",
   "test/platform/monitoring/{monitoring,usage}.test.ts",
   "test/platform/online/*.test.ts",
   "test/platform/training-jobs/*.test.ts",
@@ -126,7 +131,8 @@ const NOT_BY_NODE = [
   "test/offline-store/table-readers.test.ts",
   "test/online-store/redis/{cluster-replicas,large-writes,redis-outages,valkey}.test.ts",
   "test/serve/feast-client.test.ts",
-  "test/training/{bad-labels,corrected-tasks,entity-sample,generated-spine,leakage,several-services}.test.ts",
+  "test/offline-store/table-crash.test.ts",
+  "test/training/{audit,bad-labels,corrected-tasks,entity-sample,generated-spine,leakage,several-services}.test.ts",
 ];
 
 /** `npm test` runs what is quick; `npm run test:long` the rest, `npm run test:faults` the faults alone, each by name. */
@@ -145,15 +151,18 @@ const shared = {
   setupFiles: "test/repeatable-properties.ts",
 } as const;
 
+/** One more than a small machine's cores: some wait for a server, a process or a timer. */
+const WORKERS = 3;
+
 const project = (name: string, include: string[], maxWorkers: number, groupOrder: number, more: object = {}) => ({
   resolve: { alias },
   test: { ...shared, name, include, maxWorkers, sequence: { groupOrder }, ...more },
 });
 
 const quick = [
-  project("suite", ["test/**/*.test.ts"], 2, 0, { exclude: [...NOT_QUICK, ...SHARING] }),
-  project("alone", ALONE, 2, 0, { exclude: NOT_QUICK }),
-  project("shared", SHARING, 2, 0, { exclude: [...NOT_QUICK, ...ALONE], isolate: false }),
+  project("suite", ["test/**/*.test.ts"], WORKERS, 0, { exclude: [...NOT_QUICK, ...SHARING] }),
+  project("alone", ALONE, WORKERS, 0, { exclude: NOT_QUICK }),
+  project("shared", SHARING, WORKERS, 0, { exclude: [...NOT_QUICK, ...ALONE], isolate: false }),
   // Somebody else may have taken the processor: once more.
   project("timed", TIMED, 1, 1, { retry: 2 }),
 ];
@@ -166,11 +175,12 @@ const node24 = [
   project("shared", BY_NODE, 2, 0, { exclude: [...NOT_QUICK, ...ALONE, ...NOT_BY_NODE], isolate: false }),
   project("timed", ["test/ingest/hot-states.test.ts", "test/serve/http-server.test.ts"], 1, 1, { retry: 2 }),
 ];
-const long = [project("journeys", JOURNEYS, 2, 0), project("faults", FAULTS, 2, 1)];
+const long = [project("journeys", JOURNEYS, WORKERS, 0), project("faults", FAULTS, WORKERS, 1)];
 
 export default defineConfig({
   test: {
     globalSetup: "test/services/desk.ts",
+    sequence: { sequencer: LongestFirst },
     projects: which === "long" ? long : which === "node24" ? node24 : quick,
   },
 });

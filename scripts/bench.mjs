@@ -3,7 +3,7 @@
  * start the command line get it built. `--help` shows what the benchmark says of itself.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { build, installDependencies, requireNode, root, run, say } from "./setup.mjs";
 
 const NEEDS_DIST = ["backfill", "preview", "serving", "training"];
@@ -30,13 +30,19 @@ if (rest.includes("--help") || rest.includes("-h")) {
 }
 installDependencies();
 if (NEEDS_DIST.includes(name) && build() !== 0) process.exit(1);
+/** Programs of their own, which benchmarks start by their built names. */
+const sources = readdirSync(folder, { recursive: true }).filter((file) => file.endsWith(".ts"));
+const texts = sources.map((file) => readFileSync(join(folder, file), "utf8"));
+const started = sources
+  .map((file) => file.replace(/\.ts$/, ""))
+  .filter((file) =>
+    texts.some((text) => text.includes(`/${basename(file)}.mjs"`) || text.includes(`"${basename(file)}.mjs"`)),
+  );
 const { buildSync } = await import("esbuild");
 const outdir = join(root, ".cache", "bench");
 mkdirSync(outdir, { recursive: true });
 buildSync({
-  entryPoints: readdirSync(folder, { recursive: true })
-    .filter((file) => file.endsWith(".ts"))
-    .map((file) => join(folder, file)),
+  entryPoints: [name, ...started].map((one) => join(folder, `${one}.ts`)),
   outbase: folder,
   outdir,
   outExtension: { ".js": ".mjs" },

@@ -21,7 +21,7 @@ import { openReceiver, until } from "../monitor/alerts/receiver.ts";
 import { firstSeed } from "../first-seed.ts";
 
 const SEED = firstSeed();
-const KILLS = 15;
+const KILLS = Number(process.env["ONEFOLD_KILLS"] ?? 10);
 const SUBJECTS = ["a", "b", "c"];
 
 async function start(dataDir: string, url: string): Promise<ChildProcess> {

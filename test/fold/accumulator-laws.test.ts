@@ -32,7 +32,7 @@ const OBJECT_STRIDE = 2;
 
 fc.configureGlobal({
   ...fc.readConfigureGlobal(),
-  numRuns: caseCount(300),
+  numRuns: caseCount(150),
   ...(process.env["ONEFOLD_SEED"] === undefined ? {} : { seed: Number(process.env["ONEFOLD_SEED"]) }),
 });
 

@@ -272,7 +272,7 @@ describe("history folded by entity", () => {
           expect(statesIn(inSteps)).toEqual(expected.states);
         },
       ),
-      { numRuns: caseCount(40) },
+      { numRuns: caseCount(20) },
     );
   });
 
@@ -307,7 +307,7 @@ describe("history folded by entity", () => {
           expect(said(letters)).toEqual(expected.letters);
         },
       ),
-      { numRuns: caseCount(40) },
+      { numRuns: caseCount(20) },
     );
   });
 
@@ -363,7 +363,7 @@ describe("history folded by entity", () => {
           if (attempts.length > 1 && cuts[0]! > 1) expect(attempts[1]).not.toBeNull();
         },
       ),
-      { numRuns: caseCount(40) },
+      { numRuns: caseCount(20) },
     );
   });
 

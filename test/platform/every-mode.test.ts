@@ -30,7 +30,7 @@ import { firstSeed } from "../first-seed.ts";
 import { caseCount } from "../case-count.ts";
 
 const FIRST_SEED = firstSeed();
-const RUNS = caseCount(3);
+const RUNS = caseCount(2);
 
 let folder: string;
 const opened: Platform[] = [];

@@ -21,7 +21,7 @@ import {
 } from "./orders-replay.ts";
 import { firstSeed } from "../first-seed.ts";
 
-const KILLS = 20;
+const KILLS = Number(process.env["ONEFOLD_KILLS"] ?? 12);
 const BATCHES = 240;
 const SEED = firstSeed();
 async function run(dataDir: string, batches: readonly Batch[], kills: number): Promise<Digest> {
