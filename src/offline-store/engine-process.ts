@@ -2,9 +2,8 @@
  * The program of an engine in a process of its own: it does what it is asked, of a lower priority than whoever asks, and ends
  * when it is let go, or at once when the asker is gone. See `engine-apart.ts`.
  */
-import { rmSync } from "node:fs";
+import { hearStarter, sayToStarter } from "../base/forked-program.ts";
 import { errorToWire, type WireError } from "../base/wire-error.ts";
-import { yieldAsForked } from "../base/yield-priority.ts";
 import type { Value } from "../schema/value.ts";
 import { openDuckDb } from "./duckdb.ts";
 import type { EngineBatch, EngineColumn, EngineSettings, FillBatch, QueryEngine, TableColumn } from "./engine.ts";
@@ -151,23 +150,15 @@ async function interrupt(): Promise<void> {
 }
 
 function say(message: FromEngine): void {
-  // Where it cannot be heard any more, "disconnect" ends the process.
-  if (process.connected) process.send!(message, undefined, undefined, () => undefined);
+  sayToStarter(message);
 }
 
-function endAtOnce(): void {
-  // In the middle of a sort an exit in good order would wait for that, and nobody will take what comes of it.
-  if (spillFolder !== null) rmSync(spillFolder, { recursive: true, force: true });
-  process.kill(process.pid, "SIGKILL");
+function hear(message: ToEngine): void {
+  if (message.kind === "interrupt") void interrupt();
+  else void answer(message.id, message.question);
 }
 
-if (process.send !== undefined) {
-  yieldAsForked();
-  process.once("disconnect", endAtOnce);
-  process.on("message", (message: ToEngine) => {
-    if (message.kind === "interrupt") void interrupt();
-    else void answer(message.id, message.question);
-  });
+if (hearStarter(hear, { spillFolder: () => spillFolder })) {
   let said: number | null = null;
   setInterval(() => {
     const share = engine?.progress() ?? null;

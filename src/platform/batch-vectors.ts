@@ -4,6 +4,7 @@
  * CSV file, which it spills.
  */
 import { open, rename, rm } from "node:fs/promises";
+import { throwIfCancelled } from "../base/cancelled.ts";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { readRowFile } from "../ingest/row-file.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
@@ -123,7 +124,7 @@ async function* askInParts(ports: Ports, request: BatchVectorsRequest): AsyncIte
   const columns = [...shape.keys, ...shape.request].map(({ name, type }) => ({ name, type: formatType(type) }));
   let done = 0;
   for await (const rows of readRowFile({ path, columns, rowsPerBatch: ROWS_A_REQUEST, openEngine })) {
-    if (signal?.aborted === true) throw new OnefoldError("CANCELLED", "the work was cancelled");
+    throwIfCancelled(signal);
     const entities = rows.map((row) => picked(row, shape.keys));
     const answer = await ask({
       entities,

@@ -2,9 +2,8 @@
  * The program of a process that folds archived events into a view's states, of a lower priority than whoever asks, and hands
  * them over in parts. It ends when it is let go, or at once when the asker is gone. See `fold-apart.ts`.
  */
-import { rmSync } from "node:fs";
+import { hearStarter, sayToStarter } from "../base/forked-program.ts";
 import { errorToWire, type WireError } from "../base/wire-error.ts";
-import { yieldAsForked } from "../base/yield-priority.ts";
 import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
 import { compileViewFold } from "../fold/compile.ts";
 import { type FoldedPart, foldArchiveWith } from "../ingest/archive-fold.ts";
@@ -72,8 +71,7 @@ async function fold({ settings, source, definition, entity, draft, ...asked }: F
 }
 
 function say(message: FromFold): void {
-  // Where it cannot be heard any more, "disconnect" ends the process.
-  if (process.connected) process.send!(message, undefined, undefined, () => undefined);
+  sayToStarter(message);
 }
 
 function hear(message: ToFold): void {
@@ -88,14 +86,4 @@ function hear(message: ToFold): void {
   );
 }
 
-function endAtOnce(): void {
-  // In the middle of a sort an exit in good order would wait for that, and nobody will take what comes of it.
-  if (spillFolder !== null) rmSync(spillFolder, { recursive: true, force: true });
-  process.kill(process.pid, "SIGKILL");
-}
-
-if (process.send !== undefined) {
-  yieldAsForked();
-  process.once("disconnect", endAtOnce);
-  process.on("message", hear);
-}
+hearStarter(hear, { spillFolder: () => spillFolder });

@@ -16,7 +16,8 @@ import { collectTail, findFault, stateAfter, type EntityTail } from "./fault-sea
 import { labelsByOffset, type ServedLabel } from "./label-runs.ts";
 import { isArchived } from "./log-end.ts";
 import type { TrainingPorts, TrainingView } from "./ports.ts";
-import { replayView, throwIfCancelled } from "./replay-view.ts";
+import { replayView } from "./replay-view.ts";
+import { throwIfCancelled } from "../base/cancelled.ts";
 import { sameBytes } from "./same-bits.ts";
 
 export interface StateAuditRequest {

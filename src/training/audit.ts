@@ -19,7 +19,8 @@ import { createEntityTable } from "./entity-table.ts";
 import { labelsByOffset, type ServedLabel } from "./label-runs.ts";
 import { isArchived } from "./log-end.ts";
 import type { TrainingPorts, TrainingView } from "./ports.ts";
-import { replayView, throwIfCancelled } from "./replay-view.ts";
+import { replayView } from "./replay-view.ts";
+import { throwIfCancelled } from "../base/cancelled.ts";
 import { sameBits } from "./same-bits.ts";
 
 export interface AuditRequest {

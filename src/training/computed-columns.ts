@@ -10,7 +10,7 @@ import type { Value } from "../schema/value.ts";
 import type { VectorToken } from "../schema/vector-token.ts";
 import type { ServiceProgram } from "../vector/service-program.ts";
 import { FeatureColumn } from "./feature-columns.ts";
-import { throwIfCancelled } from "./replay-view.ts";
+import { throwIfCancelled } from "../base/cancelled.ts";
 import type { Spine } from "./spine.ts";
 
 /** Between so many rows a cancel is looked for. */

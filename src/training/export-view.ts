@@ -16,7 +16,7 @@ import { decodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import type { Value } from "../schema/value.ts";
 import { type LabelRun, ViewJoin } from "./point-in-time-join.ts";
 import type { TrainingPorts, TrainingView } from "./ports.ts";
-import { throwIfCancelled } from "./replay-view.ts";
+import { throwIfCancelled } from "../base/cancelled.ts";
 import { checkRowOutput, writeRows } from "./row-output.ts";
 
 export interface ExportRequest {

@@ -8,7 +8,7 @@ import { formatMicros } from "../base/micros.ts";
 import type { Data } from "../registry/definition-data.ts";
 import type { FittedService } from "../registry/fitted-service.ts";
 import { fitStepwise } from "../vector/transformations/fit.ts";
-import { throwIfCancelled } from "./replay-view.ts";
+import { throwIfCancelled } from "../base/cancelled.ts";
 
 import { splitText, type TrainSplit } from "./train-split.ts";
 import { planToFit } from "./training-plan.ts";

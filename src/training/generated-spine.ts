@@ -23,7 +23,7 @@ import { type LogSnapshot, snapshotLogs } from "./log-end.ts";
 import type { GeneratedRows } from "./manifest.ts";
 import type { TrainingPorts } from "./ports.ts";
 import type { TrainingPlan } from "./training-plan.ts";
-import { throwIfCancelled } from "./replay-view.ts";
+import { throwIfCancelled } from "../base/cancelled.ts";
 import { readSpine, type SpineRequest } from "./spine.ts";
 import { engineSettings, type TrainLimits } from "./train-limits.ts";
 

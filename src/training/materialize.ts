@@ -5,7 +5,7 @@
  * What the live fold writes are the minutes since the view was registered; these are the others: of imported history, and of
  * the log from before.
  */
-import { OnefoldError } from "../base/errors.ts";
+import { throwIfCancelled } from "../base/cancelled.ts";
 import { MICROS_PER_MINUTE, type Micros } from "../base/micros.ts";
 import { deriveForView, keyFromStored } from "../fold/derive.ts";
 import { createReadBuffer } from "../fold/view-fold.ts";
@@ -66,7 +66,7 @@ export async function* pastFeatureRows(request: MaterializeRequest): AsyncIterab
     withKeys: true,
   });
   for await (const batch of batches) {
-    if (signal?.aborted === true) throw new OnefoldError("CANCELLED", "the work was cancelled");
+    throwIfCancelled(signal);
     for (let i = 0; i < batch.rowCount; i++) {
       if (batch.entity[i] !== current) {
         close();

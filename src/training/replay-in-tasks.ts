@@ -15,7 +15,8 @@ import { cutEvents, type TaskResult } from "./join-task.ts";
 import type { JoinPool, OpenTask, PooledView } from "./join-threads.ts";
 import type { LabelPiece } from "./label-pieces.ts";
 import type { EventBound } from "./point-in-time-join.ts";
-import { type ReplayResult, sumOfResults, throwIfCancelled } from "./replay-view.ts";
+import { type ReplayResult, sumOfResults } from "./replay-view.ts";
+import { throwIfCancelled } from "../base/cancelled.ts";
 
 export interface TaskReplayRequest {
   readonly engine: QueryEngine;

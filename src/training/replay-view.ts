@@ -1,7 +1,7 @@
 /**
  * One view over its archived events, entity by entity: the loop that training, audit and preview share.
  */
-import { OnefoldError } from "../base/errors.ts";
+import { throwIfCancelled } from "../base/cancelled.ts";
 import { deriveForView, keyFromStored } from "../fold/derive.ts";
 import type { ViewState, ReadBuffer } from "../fold/view-fold.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
@@ -75,8 +75,4 @@ export async function replayView(request: ReplayRequest): Promise<ReplayResult> 
   join.finish();
   request.onProgress?.(join.labelsDone);
   return join;
-}
-
-export function throwIfCancelled(signal: AbortSignal | undefined, cause?: unknown): void {
-  if (signal?.aborted === true) throw new OnefoldError("CANCELLED", "the work was cancelled", { cause });
 }

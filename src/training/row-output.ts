@@ -10,7 +10,7 @@ import { type FillBatch, type QueryEngine, sqlName, sqlText, type TableColumn } 
 import { batchOfRows } from "../offline-store/row-batch.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 import { listText } from "./list-text.ts";
-import { throwIfCancelled } from "./replay-view.ts";
+import { throwIfCancelled } from "../base/cancelled.ts";
 import { checkOutputPlace, trainingFormatOf } from "./training-set-file.ts";
 
 export interface RowOutput {

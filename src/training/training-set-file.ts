@@ -15,7 +15,7 @@ import type { Value, ValueType } from "../schema/value.ts";
 import type { FeatureColumn } from "./feature-columns.ts";
 import { isListType, listText, listTextSql } from "./list-text.ts";
 import type { TrainingManifest } from "./manifest.ts";
-import { throwIfCancelled } from "./replay-view.ts";
+import { throwIfCancelled } from "../base/cancelled.ts";
 import type { SetChunk } from "./set-chunks.ts";
 import type { Spine } from "./spine.ts";
 import { jsonTextSql } from "./spine-sql.ts";

@@ -16,7 +16,8 @@ import type { Knowledge, SplitPart, TrainingManifest } from "./manifest.ts";
 import { PartSink } from "./part-sink.ts";
 import type { TrainingPorts } from "./ports.ts";
 import { columnSink, defaultThreads, replayPasses } from "./replay-passes.ts";
-import { throwIfCancelled, type ReplayResult } from "./replay-view.ts";
+import type { ReplayResult } from "./replay-view.ts";
+import { throwIfCancelled } from "../base/cancelled.ts";
 import { readRequestColumns } from "./request-columns.ts";
 import { groupServedRows, groupTimedRows } from "./row-groups.ts";
 import {

@@ -15,7 +15,6 @@
  * claim and its event; a claim that is judged and not refused has its id. An event that is too far ahead of the clock
  * takes no id, so that it may come again when its sender's clock is right: that is decided here, too, by the claim's time.
  */
-import { OnefoldError } from "../../base/errors.ts";
 import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../online-store/online-store.ts";
 import type { KafkaRecord, NewRecord } from "./records.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
@@ -23,7 +22,7 @@ import type { FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-
 import { isBlank } from "./forget-records.ts";
 import { partitionOfKey } from "./key-partition.ts";
 import { TakenOrigins } from "./origin.ts";
-import type { FoldPosition } from "./position.ts";
+import { type FoldPosition, refuseOtherTopic } from "./position.ts";
 import { CORRECTS_HEADER, foreignRecord, readStamp } from "./record-stamp.ts";
 import type { Route } from "./routes.ts";
 import { TakenIds } from "./taken-ids.ts";
@@ -133,12 +132,7 @@ export class ClaimFold implements FoldedPartition {
   constructor(options: ClaimFoldOptions) {
     const { route, position, topicId, startOffset } = options;
     this.options = options;
-    if (position !== null && position.topicId !== topicId) {
-      throw new OnefoldError("KAFKA_TOPIC_UNFIT", `topic ${route.topic} was deleted and made anew`, {
-        where: route.topic,
-        hint: "the ids in the online store are of the records before: remove them, or take another --kafka-prefix",
-      });
-    }
+    refuseOtherTopic(position, { topic: route.topic, topicId, held: "ids" });
     this.#offset = position?.offset ?? startOffset;
     this.storedOffset = this.#offset;
     this.#knownTime = position?.knownTime ?? Number.NEGATIVE_INFINITY;
@@ -223,11 +217,8 @@ export class ClaimFold implements FoldedPartition {
     return { states, ids: this.#ids.takeWrites(), passed: [] };
   }
 
-  committed({ states, ids }: PartitionWrites, refused: readonly RefusedWrite[]): void {
-    const ofIds = refused.flatMap(({ index, stored }) =>
-      index < states.length ? [] : [{ index: index - states.length, stored }],
-    );
-    this.#ids.committed(ids, ofIds, this.#offset);
+  committed(writes: PartitionWrites, refused: readonly RefusedWrite[]): void {
+    this.#ids.committed(writes, refused, this.#offset);
   }
 
   letGo(): void {}

@@ -33,7 +33,7 @@ import type {
   RefoldedViews,
 } from "./folded-partition.ts";
 import { TakenOrigins } from "./origin.ts";
-import type { FoldPosition } from "./position.ts";
+import { type FoldPosition, refuseOtherTopic } from "./position.ts";
 import { type Candidate, RecordAdmission } from "./record-admission.ts";
 import { NOTHING_REFOLDED, RefoldedEntries, type StateEntry } from "./refolded-entries.ts";
 import type { RouteParts } from "./route-parts.ts";
@@ -72,12 +72,7 @@ export class PartitionFold implements FoldedPartition {
     const { route, position, topicId, startOffset } = options;
     this.options = options;
     this.isLate = options.isLate ?? false;
-    if (position !== null && position.topicId !== topicId) {
-      throw new OnefoldError("KAFKA_TOPIC_UNFIT", `topic ${route.topic} was deleted and made anew`, {
-        where: route.topic,
-        hint: "the states in the online store are of the records before: remove them, or take another --kafka-prefix",
-      });
-    }
+    refuseOtherTopic(position, { topic: route.topic, topicId, held: "states" });
     for (const view of route.views) this.#states.set(view, new Map());
     const known = position?.views ?? {};
     this.#viewOffsets = new Map(route.views.map(({ foldName }) => [foldName, known[foldName] ?? startOffset]));
@@ -230,16 +225,13 @@ export class PartitionFold implements FoldedPartition {
     return { states, ids: this.#ids.takeWrites(), passed };
   }
 
-  committed({ states, ids }: PartitionWrites, refused: readonly RefusedWrite[]): void {
+  committed(writes: PartitionWrites, refused: readonly RefusedWrite[]): void {
     for (const { index, stored } of refused) {
-      const write = states[index];
+      const write = writes.states[index];
       // Another worker is ahead: its state is read when it is needed, and skips what it has.
       if (write !== undefined && stored.offset > write.offset) this.#forget(write);
     }
-    const ofIds = refused.flatMap(({ index, stored }) =>
-      index < states.length ? [] : [{ index: index - states.length, stored }],
-    );
-    this.#ids.committed(ids, ofIds, this.#offset);
+    this.#ids.committed(writes, refused, this.#offset);
     for (const [name, offset] of this.#viewOffsets) this.#viewOffsets.set(name, Math.max(offset, this.#offset));
   }
 

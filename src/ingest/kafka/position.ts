@@ -5,6 +5,8 @@
  * stands. Records behind a stored position may already be in some states; those skip them. So even an older one that
  * slips in does no harm: what it says of the records before it is as true as ever.
  */
+import { OnefoldError } from "../../base/errors.ts";
+
 export interface FoldPosition {
   /** Id of the topic whose offsets these are. */
   readonly topicId: string;
@@ -46,4 +48,16 @@ export function decodePosition(bytes: Uint8Array): FoldPosition {
 /** Whether `a` is behind more records than `b`, for every view of `b`: one that is new goes over the first ones again. */
 export function isFurther(a: FoldPosition, b: FoldPosition): boolean {
   return a.offset > b.offset && Object.entries(b.views).every(([view, offset]) => (a.views[view] ?? 0) >= offset);
+}
+
+/** Throws `KAFKA_TOPIC_UNFIT` for a position in a topic of this name that is no more; `held` is in the store of its records. */
+export function refuseOtherTopic(
+  position: FoldPosition | null,
+  { topic, topicId, held }: { readonly topic: string; readonly topicId: string; readonly held: "states" | "ids" },
+): void {
+  if (position === null || position.topicId === topicId) return;
+  throw new OnefoldError("KAFKA_TOPIC_UNFIT", `topic ${topic} was deleted and made anew`, {
+    where: topic,
+    hint: `the ${held} in the online store are of the records before: remove them, or take another --kafka-prefix`,
+  });
 }

@@ -11,6 +11,7 @@
 import { createHash } from "node:crypto";
 import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
+import type { PartitionWrites } from "./folded-partition.ts";
 
 /** Longest entity and id stored as they are; longer ones are stored by their SHA-256. */
 const KEY_BYTES_MAX = 256;
@@ -78,10 +79,11 @@ export class TakenIds {
     return writes;
   }
 
-  /** Once the writes are in the store; `nextOffset` is the partition's. */
-  committed(writes: readonly StateWrite[], refused: readonly RefusedWrite[], nextOffset: number): void {
+  /** Once the partition's writes are in the store, but for `refused`; `nextOffset` is its own. */
+  committed({ states, ids }: PartitionWrites, refused: readonly RefusedWrite[], nextOffset: number): void {
     for (const { index, stored } of refused) {
-      if (stored.offset > writes[index]!.offset) this.#behind.set(writes[index]!.key, stored.offset);
+      const write = ids[index - states.length];
+      if (write !== undefined && stored.offset > write.offset) this.#behind.set(write.key, stored.offset);
     }
     for (const [key, until] of this.#behind) if (until < nextOffset) this.#behind.delete(key);
     for (const key of this.#taken.keys()) if (!this.#behind.has(key)) this.#taken.delete(key);

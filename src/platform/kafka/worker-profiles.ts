@@ -4,6 +4,7 @@
  * twentieth of the time; of views see `view-profiles.ts`.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { throwIfCancelled } from "../../base/cancelled.ts";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import { formatViewName, type SourceDefinition, type ViewDefinition } from "../../define/definition.ts";
 import type { ForgottenNotes } from "../../ingest/kafka/forgotten-notes.ts";
@@ -111,7 +112,7 @@ export class WorkerProfiles {
         await sleep(workedMs * (1 / SHARE - 1), undefined, { signal, ref: false }).catch(() => undefined);
       },
       check: (): void => {
-        if (signal.aborted) throw new OnefoldError("CANCELLED", "the work was cancelled");
+        throwIfCancelled(signal);
       },
     };
     const stillHold = async (): Promise<void> => {

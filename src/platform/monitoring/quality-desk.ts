@@ -6,6 +6,7 @@
  */
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { throwIfCancelled } from "../../base/cancelled.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import { formatMicros, type Micros, MICROS_PER_DAY, parseMicros } from "../../base/micros.ts";
 import { nearestNames } from "../../base/nearest-names.ts";
@@ -184,7 +185,7 @@ export class QualityDesk implements SignalSource {
           await sleep(workedMs * (1 / share - 1), undefined, { signal, ref: false }).catch(() => undefined);
       },
       check: (): void => {
-        if (signal?.aborted === true) throw new OnefoldError("CANCELLED", "the work was cancelled");
+        throwIfCancelled(signal);
       },
     };
     if (subject.kind === "view") {
