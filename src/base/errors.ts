@@ -120,7 +120,8 @@ export const ERROR_CODES = {
   TABLE_VERSION_GONE: { status: 410, meaning: "files of an offline table's version were removed by vacuum" },
   TABLE_INVALID: {
     status: 500,
-    meaning: "an offline table's log cannot be read, or an event table has a file that another engine wrote",
+    meaning:
+      "an offline table's log cannot be read, or an event table has a file that another engine wrote, or lacks files",
   },
   // monitoring
   VALUES_MISSING: { status: 404, meaning: "there are no values that a drift report could compare" },

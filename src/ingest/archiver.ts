@@ -13,6 +13,7 @@ import type { EventArchive } from "../offline-store/event-archive.ts";
 import type { FeatureRow, FeatureRowTable } from "../offline-store/feature-rows.ts";
 import { isTableRefused } from "../offline-store/refused-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
+import type { FileEventLog } from "./file-event-log.ts";
 import { nextOutboxBatch, type OutboxBatch, outboxRows } from "./feature-rows.ts";
 import type { SourcePipeline } from "./source-pipeline.ts";
 import { readStoredView } from "./stored-view.ts";
@@ -41,6 +42,24 @@ export interface ArchiverOptions {
 export interface ArchivePass {
   readonly events: number;
   readonly rows: number;
+}
+
+/** Moves what the archive lacks of the log's events before `upTo`, and tells where it ends; how many there were. */
+export async function archiveLog(
+  archive: EventArchive,
+  log: Pick<FileEventLog, "columns">,
+  upTo: number,
+  onArchived?: (end: number) => void,
+): Promise<number> {
+  const { liveEnd } = await archive.files();
+  onArchived?.(liveEnd);
+  for (let next = liveEnd; next < upTo;) {
+    const end = Math.min(next + EVENTS_PER_COMMIT, upTo);
+    await archive.appendLive({ end, read: (from) => log.columns(from, end) });
+    onArchived?.(end);
+    next = end;
+  }
+  return Math.max(0, upTo - liveEnd);
 }
 
 export class Archiver {
@@ -126,18 +145,10 @@ export class Archiver {
 
   async #archiveEvents(): Promise<number> {
     const { archive, pipeline } = this.#options;
-    const { log } = pipeline;
-    const { liveEnd } = await archive.files();
-    this.#archivedEnd = liveEnd;
     // Pushes go on adding events: this pass moves those that are there now.
-    const { durableEnd } = log;
-    for (let next = liveEnd; next < durableEnd;) {
-      const end = Math.min(next + EVENTS_PER_COMMIT, durableEnd);
-      await archive.appendLive({ end, read: (from) => log.columns(from, end) });
+    return archiveLog(archive, pipeline.log, pipeline.log.durableEnd, (end) => {
       this.#archivedEnd = end;
-      next = end;
-    }
-    return Math.max(0, durableEnd - liveEnd);
+    });
   }
 
   async #moveRows(runner: ViewRunner): Promise<number> {

@@ -6,10 +6,12 @@
  * they hold.
  */
 import { OnefoldError } from "../base/errors.ts";
+import { isTableRefused } from "../offline-store/refused-table.ts";
 import type { BackfillPace } from "./backfill-pace.ts";
 import { runsApart } from "./correction-run.ts";
 import type { EventLog } from "./event-log.ts";
 import type { LogEvent } from "./event.ts";
+import type { FileEventLog } from "./file-event-log.ts";
 import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
 import { nextTurn } from "./turns.ts";
 import type { ViewRunner } from "./view-runner.ts";
@@ -48,23 +50,47 @@ export async function catchUp(
   then();
 }
 
+export interface FoldedRun {
+  readonly run: readonly LogEvent[];
+  readonly runners: readonly ViewRunner[];
+  readonly source: string;
+  /** That the run is in. */
+  readonly log: FileEventLog;
+  readonly refold: SourcePipelineOptions["refold"];
+  /** Resolves once all may be folded, in the turn in which it does. */
+  readonly mayFold: () => Promise<void>;
+}
+
 /** Folds a run of corrections into the views that have not folded it, all in one turn once it is known what it does to each. */
-export async function foldRunInto(
-  run: readonly LogEvent[],
-  runners: readonly ViewRunner[],
-  source: string,
-  refold: SourcePipelineOptions["refold"],
-  mayFold: () => Promise<void> = () => Promise.resolve(),
-): Promise<void> {
+export async function foldRunInto({ run, runners, source, log, refold, mayFold }: FoldedRun): Promise<void> {
   const behind = runners.flatMap((runner) => {
     const events = run.filter(({ offset }) => offset >= runner.position);
     return events.length === 0 ? [] : [{ runner, events }];
   });
   if (refold === undefined) throw new OnefoldError("INTERNAL", `source ${source} cannot fold corrections`);
   const refolded = [];
-  for (const { runner, events } of behind) refolded.push(await refold(runner.view, events));
+  for (const { runner, events } of behind) {
+    try {
+      refolded.push(await refold(runner.view, events, log));
+    } catch (error) {
+      throw isTableRefused(error) ? correctionWaits(source, events[0]!.offset, error) : error;
+    }
+  }
   await mayFold();
   for (const [i, { runner, events }] of behind.entries()) runner.foldRun(events, refolded[i]!);
+}
+
+/** It is in the log, and so are all events behind it. */
+function correctionWaits(source: string, offset: number, refusal: OnefoldError): OnefoldError {
+  return new OnefoldError(
+    "TABLE_INVALID",
+    `the correction at ${offset} of source ${source} waits for its table: ${refusal.message}`,
+    {
+      where: refusal.where ?? `events/${source}`,
+      hint: `it is in the log, and is folded by itself once the table is restored${refusal.hint === undefined ? "" : `: ${refusal.hint}`}`,
+      cause: refusal,
+    },
+  );
 }
 
 /** Views cannot go on from where the log does not reach. */

@@ -70,7 +70,7 @@ export async function rebuildView(request: RebuildRequest): Promise<RebuildResul
   const isBegun = request.continueFrom !== undefined || (request.places?.start ?? null) !== null;
   if (!isBegun) {
     await request.store.commitAlone([], forgetTotals(request.store, request.space));
-    await request.store.dropSpace(request.space, request.pace);
+    await request.store.dropSpace(request.space, request.pace, request.signal);
   }
   const rebuild = new Rebuild(request);
   await rebuild.foldArchive();

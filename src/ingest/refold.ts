@@ -7,6 +7,7 @@
  * The state behind the run is then the fold, in log order, of the events that count: those of the archive here, the
  * run's own by the view's runner.
  */
+import { OnefoldError } from "../base/errors.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { deriveForView, keyFromStored } from "../fold/derive.ts";
 import type { ViewState } from "../fold/view-fold.ts";
@@ -35,8 +36,10 @@ export interface RefoldRequest {
   readonly run: readonly LogEvent[];
 }
 
+/** Throws `TABLE_INVALID` where the files end before the run. */
 export async function refoldRun(request: RefoldRequest): Promise<RefoldedRun<ViewState>> {
   const { run } = request;
+  refuseLackingEvents(request);
   const ids = [...new Set(run.flatMap((event) => (isRetraction(event) ? [event.id!] : [])))];
   const mayBe = ids.filter((id) => request.mayHave?.(id) !== false);
   const { hit, affected, takenBack } = walkRun(request, await keysOfIds(request, mayBe));
@@ -45,6 +48,20 @@ export async function refoldRun(request: RefoldRequest): Promise<RefoldedRun<Vie
   const before = { beforeOffset: run[0]!.offset, withoutIds: ids, withoutOffsets };
   const asked = { engine, files, source, view, keys, partition, ...before };
   return { hit, takenBack, states: await foldEntities(asked) };
+}
+
+/** Entities would be folded without the events that the files lack. In several partitions the caller sees to it. */
+function refuseLackingEvents({ source, files, partition, run }: RefoldRequest): void {
+  const from = run[0]!.offset;
+  if (partition !== undefined || files.liveEnd >= from) return;
+  throw new OnefoldError(
+    "TABLE_INVALID",
+    `a correction at ${from} cannot be folded from a table whose events end at ${files.liveEnd}`,
+    {
+      where: `events/${source.name}`,
+      hint: "the table was restored while it was read: what it lacks is archived from the log, and then the correction is folded",
+    },
+  );
 }
 
 /** Entities of the events before the run that count up to it, by id. */

@@ -5,6 +5,7 @@ import type { ViewState } from "../fold/view-fold.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { RefoldedRun } from "./correction-run.ts";
 import type { LogEvent } from "./event.ts";
+import type { FileEventLog } from "./file-event-log.ts";
 import type { LogStorage } from "./storage.ts";
 import type { TailLimits } from "./tail-group.ts";
 import type { PipelineView } from "./view-runner.ts";
@@ -32,6 +33,9 @@ export interface SourcePipelineOptions {
   readonly tailLimits?: TailLimits;
   /** Called while the log is replayed on opening: events done, and in all. */
   onReplay?(done: number, total: number): void;
-  /** Folds the entities anew that a run of corrections takes events from; needed where there are such. */
-  refold?(view: PipelineView, run: readonly LogEvent[]): Promise<RefoldedRun<ViewState>>;
+  /**
+   * Folds the entities anew that a run of corrections takes events from, which `log` has all before; needed where there are such.
+   * Where the archive is refused it throws `TABLE_INVALID`.
+   */
+  refold?(view: PipelineView, run: readonly LogEvent[], log: FileEventLog): Promise<RefoldedRun<ViewState>>;
 }

@@ -5,15 +5,14 @@
  *                │                                    └─▶ flush: states, positions, ids, row notes, outbox
  *                └─▶ dead letters (synced)                       in one commit of the online store
  *
- * Why a crash leaves no hole and no double. The log is the only thing an answer waits for, beside the dead
- * letters; everything else is computed from it. A commit of a view holds all that the events below its
- * position have made of it, and nothing of later ones, for it is taken in one go between two events. A
- * restart reads the positions and folds the log from there; events the states already hold are below them. Dead
- * letters of the fold are durable before the commit that moves the position past their events, and carry
- * the offset in their id, so that a second folding adds none.
+ * Why a crash leaves no hole and no double. The log is the only thing an answer waits for, beside the dead letters; everything
+ * else is computed from it. A commit of a view holds all that the events below its position have made of it, and nothing of
+ * later ones, for it is taken in one go between two events. A restart reads the positions and folds the log from there; events
+ * the states already hold are below them. Dead letters of the fold are durable before the commit that moves the position past
+ * their events, and carry the offset in their id, so that a second folding adds none.
  *
- * If a write fails, the pipeline answers everything after with that error until it is opened anew: memory
- * may be ahead of the disk, and only a restart makes them one again.
+ * If a write fails, the pipeline answers everything after with that error until it is opened anew: memory may be ahead of the
+ * disk, and only that makes them one again.
  */
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
@@ -22,6 +21,7 @@ import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { compileDerived } from "../fold/derive.ts";
+import { isTableRefused } from "../offline-store/refused-table.ts";
 import type { StateSpace } from "../online-store/online-store.ts";
 import { foldRunInto, logLost } from "./catch-up.ts";
 import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
@@ -54,7 +54,8 @@ const NO_FAULTS: RowFaults = new Map();
 export type { SourcePipelineOptions } from "./source-pipeline-options.ts";
 
 /**
- * Opens a source: recovers its log, folds what no commit holds yet. Throws `LOG_CORRUPT`, `STORAGE_FAILED`,
+ * Opens a source: recovers its log, folds what no commit holds yet. Where a correction cannot be folded, as its table is refused,
+ * it stands before that with the failure `TABLE_INVALID`, as after a write that failed. Throws `LOG_CORRUPT`, `STORAGE_FAILED`,
  * `STATE_CODEC`, `DEFINITION_INVALID`.
  */
 export async function openSourcePipeline(options: SourcePipelineOptions): Promise<SourcePipeline> {
@@ -74,7 +75,7 @@ export async function openSourcePipeline(options: SourcePipelineOptions): Promis
   });
   const pipeline = new SourcePipeline(options, log, letters);
   await pipeline.replayLog();
-  if (options.wholeStates === true) await pipeline.writeOutTails();
+  if (options.wholeStates === true && pipeline.failure === null) await pipeline.writeOutTails();
   return pipeline;
 }
 
@@ -204,8 +205,8 @@ export class SourcePipeline {
 
   /**
    * Takes in corrections, as `correctionRows` gives them; resolves once they are durable and folded. No push may be under
-   * way, and all that is in the log must be archived. Throws `STORAGE_FAILED`; what folds them may fail too, and then the
-   * source stops until it is opened anew.
+   * way, and all that is in the log must be archived. Throws `STORAGE_FAILED`; what folds them may fail too (`TABLE_INVALID` where
+   * the table is refused by then), and then the source stops until it is opened anew.
    */
   async correct(rows: readonly CheckedRow[]): Promise<readonly LogEvent[]> {
     return this.#pushes.counted(rows.length, async () => {
@@ -228,7 +229,14 @@ export class SourcePipeline {
   /** `isLive`: the source itself stands there, too. All views go on in one turn. */
   async #foldRun(run: readonly LogEvent[], runners: readonly ViewRunner[], isLive = true): Promise<void> {
     const { refold } = this.#options;
-    await foldRunInto(run, runners, this.source.name, refold, () => (isLive ? this.#untilTaken() : Promise.resolve()));
+    await foldRunInto({
+      run,
+      runners,
+      source: this.source.name,
+      log: this.log,
+      refold,
+      mayFold: () => (isLive ? this.#untilTaken() : Promise.resolve()),
+    });
     if (!isLive) return;
     for (const { id, offset, knownTime, row, eventTime } of run)
       if (!isRetraction({ eventTime, id }) && offset >= this.#position) this.#ids.accepted(id!, row, knownTime);
@@ -298,14 +306,27 @@ export class SourcePipeline {
     if (furthest > end) throw logLost(end, furthest, join(this.#options.folder, "log", this.source.name, "0"));
     const from = Math.min(...places);
     for await (const { kind, events } of runsApart(this.log.read(from))) {
-      if (kind === "run") await this.#foldRun(events, this.runners);
-      else {
+      if (kind === "run") {
+        if (!(await this.#replaysRun(events))) return;
+      } else {
         await this.#untilTaken();
         this.#fold(events, 0, events.length);
       }
       this.#pushes.lastEventAt = events.at(-1)!.knownTime;
       this.#options.onReplay?.(events.at(-1)!.offset + 1 - from, end - from);
       if (this.#unflushed() >= 1) await this.#flusher.finish();
+    }
+  }
+
+  /** Whether it could be; where its table is refused nothing behind it is folded until the source is opened anew. */
+  async #replaysRun(run: readonly LogEvent[]): Promise<boolean> {
+    try {
+      await this.#foldRun(run, this.runners);
+      return true;
+    } catch (error) {
+      if (!isTableRefused(error)) throw error;
+      this.#fail(error);
+      return false;
     }
   }
 

@@ -24,15 +24,14 @@ import { refuseForeignFiles } from "./foreign-files.ts";
 import type { NewFile, OfflineStore, OfflineTable, TableFile, TableFileStats, TableSnapshot } from "./offline-store.ts";
 import { type ParquetFilesRequest, timeBounds, writeParquetFiles } from "./parquet-file.ts";
 import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
+import { EPOCH_TXN, LIVE_TXN, olderFilesError } from "./older-files.ts";
 import { byPlace, kindOfTable } from "./table-kinds.ts";
 import { widenTable } from "./widened-table.ts";
 
 /** Joined files stay for readers that still have them in their lists. */
 const COMPACTED_KEPT_MS = 24 * 3_600_000;
 
-const LIVE_TXN = "partition-0";
 const HISTORY_TXN = "history";
-const EPOCH_TXN = "epoch";
 
 /** Columns of the archive behind the source's own. */
 const META_COLUMNS: readonly Column[] = [
@@ -152,7 +151,8 @@ class DeltaEventArchive implements HistoryArchive {
           const bounds = timeBounds(file, "_known_time") ?? { first: firstKnownTime, last: lastKnownTime };
           return {
             segment: "live",
-            firstOffset: String(firstOffsetOf(file) ?? liveEnd),
+            firstOffset: String(offsetBound(file, "minValues") ?? liveEnd),
+            endOffset: String((offsetBound(file, "maxValues") ?? events.end - 1) + 1),
             firstKnownTime: String(bounds.first),
             lastKnownTime: String(bounds.last),
             ...retractionTag(retractionsOf(file)),
@@ -211,7 +211,7 @@ class DeltaEventArchive implements HistoryArchive {
         return {
           segment: "history",
           epoch: String(epoch),
-          firstOffset: String(firstOffsetOf(file) ?? firstOffset),
+          firstOffset: String(offsetBound(file, "minValues") ?? firstOffset),
           firstKnownTime: String(bounds.first),
           lastKnownTime: String(bounds.last),
           // A remove action keeps tags but no statistics: the row count must outlive the file's removal.
@@ -272,9 +272,8 @@ class LiveLoad {
   }
 }
 
-function firstOffsetOf({ stats }: Pick<NewFile, "stats">): number | null {
-  const { minValues } = JSON.parse(stats ?? "{}") as TableFileStats;
-  const offset = minValues?.["_offset"];
+function offsetBound({ stats }: Pick<NewFile, "stats">, which: "minValues" | "maxValues"): number | null {
+  const offset = (JSON.parse(stats ?? "{}") as TableFileStats)[which]?.["_offset"];
   return typeof offset === "number" ? offset : null;
 }
 
@@ -288,6 +287,8 @@ function filesOf(snapshot: TableSnapshot, wanted: number | undefined, folder: st
   }
   const isOf = (segment: string) => (file: TableFile) => file.tags["segment"] === segment;
   refuseForeignFiles(snapshot.files, folder);
+  const older = olderFilesError(snapshot, folder);
+  if (older !== null) throw older;
   const history = (epoch === present ? snapshot.files : snapshot.removed)
     .filter((file) => isOf("history")(file) && Number(file.tags["epoch"]) === epoch)
     .map((file) => ({ ...file, rows: Number(file.tags["rows"] ?? file.rows) }));

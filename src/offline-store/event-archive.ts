@@ -3,7 +3,8 @@
  *
  * Columns: the source's stored columns (all nullable in the table), then `_event_time` and `_known_time`
  * (timestamp), `_offset` (int64: the place in the one order) and `_id` (string). History files carry the
- * tag `segment=history` and have offsets from HISTORY_BASE (src/schema/event-offset.ts) on; live ones `segment=live`, offsets from 0.
+ * tag `segment=history` and have offsets from HISTORY_BASE (src/schema/event-offset.ts) on; live ones `segment=live`, offsets from 0,
+ * and `endOffset`: where they end, whatever of them was forgotten since.
  *
  * A retraction is a live row with an `_offset`, a `_known_time` and an `_id`, and null in all else, `_event_time` too: the
  * events of that id with smaller offsets count no more from there on. Files that hold some carry the tag `retractions`.

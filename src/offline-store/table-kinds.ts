@@ -53,8 +53,13 @@ function events(schema: TableSchema): TableKind {
     select: (files) => `SELECT * FROM ${eventRelation(files, stored)} ORDER BY _offset`,
     tagsOf(files) {
       const lastKnownTime = String(Math.max(...files.map((file) => Number(file.tags["lastKnownTime"]))));
-      const joined = { ...files[0]!.tags, lastKnownTime, ...joinedRetractionTag(files) };
-      if (files[0]!.tags["segment"] === "live") return joined;
+      const { endOffset: _firstEnd, ...firstTags } = files[0]!.tags;
+      const joined = { ...firstTags, lastKnownTime, ...joinedRetractionTag(files) };
+      if (files[0]!.tags["segment"] === "live") {
+        // Not there where an earlier version wrote the last of them.
+        const { endOffset } = files.at(-1)!.tags;
+        return endOffset === undefined ? joined : { ...joined, endOffset };
+      }
       // What was taken out of a file leaves its offset unused: it counts all the same.
       return { ...joined, rows: String(files.reduce((sum, { tags, rows }) => sum + Number(tags["rows"] ?? rows), 0)) };
     },

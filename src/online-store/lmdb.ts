@@ -157,9 +157,13 @@ class LmdbOnlineStore extends LocalReads implements SharedOnlineStore {
     this.#database.resetReadTxn();
   }
 
-  async dropSpace(space: StateSpace, pace?: WorkPace): Promise<void> {
+  async dropSpace(space: StateSpace, pace?: WorkPace, signal?: AbortSignal): Promise<void> {
     const begin = Buffer.from(this.#stateKey(space, ""));
     for (;;) {
+      if (signal?.aborted === true)
+        throw new OnefoldError("CANCELLED", "removing states was cancelled, and goes on the next time", {
+          where: space,
+        });
       pace?.resume();
       const keys = [...this.#database.getKeys({ start: begin, end: endOfPrefix(begin), limit: DROP_BATCH_KEYS })];
       if (keys.length === 0) return;

@@ -30,7 +30,7 @@ export abstract class LocalReads implements LocalOnlineStore {
   abstract count(space: StateSpace): number;
   abstract commitAlone(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void>;
   abstract removeStates(states: readonly StateRead[], metas: readonly MetaWrite[]): Promise<void>;
-  abstract dropSpace(space: StateSpace, pace?: WorkPace): Promise<void>;
+  abstract dropSpace(space: StateSpace, pace?: WorkPace, signal?: AbortSignal): Promise<void>;
   abstract close(): Promise<void>;
 
   protected abstract getStored(space: StateSpace, key: EntityKey): StoredState | null;

@@ -162,9 +162,9 @@ export interface OnlineStore {
   commit(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<readonly RefusedWrite[]>;
   /**
    * Removes a space that nobody writes any more, whole, without touching another. A store whose removals are this thread's
-   * work keeps to the pace, if one is given.
+   * work keeps to the pace, if one is given, and heeds the signal: it throws `CANCELLED`, and another call removes the rest.
    */
-  dropSpace(space: StateSpace, pace?: WorkPace): Promise<void>;
+  dropSpace(space: StateSpace, pace?: WorkPace, signal?: AbortSignal): Promise<void>;
   /** Number of entities in a space; may take time in proportion to all that is stored. */
   countStates(space: StateSpace): Promise<number>;
   close(): Promise<void>;

@@ -2,10 +2,11 @@
  * An import into a source while nothing else changes its views or history: the files' events are history or nothing of
  * them is, and then its views are brought up to them.
  */
+import { asOnefoldError, messageOf, OnefoldError } from "../base/errors.ts";
 import { importHistory } from "../ingest/history-import.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import { checkNotImported, rememberImported } from "./imported-files.ts";
-import { rememberImporting } from "./known-history.ts";
+import { historyTakenUp, rememberImporting } from "./known-history.ts";
 import type { PushGate } from "./push-gate.ts";
 import type { ImportOptions, ImportReport, RuntimeContext } from "./runtime-context.ts";
 import type { SourceParts } from "./source-parts.ts";
@@ -30,9 +31,13 @@ export async function importNow(
   try {
     const { name, id } = parts.source;
     // Of a table that is refused nothing is imported: nothing has begun then.
-    await parts.archive.files();
+    const there = await parts.archive.files();
+    // What a table restored to before an import has no more must not be in the states, where what is imported now takes its place.
+    await parts.bringUp(
+      parts.views().filter((view) => parts.builder.isAhead(view, there)),
+      onProgress,
+    );
     const hashes = id === undefined ? await checkNotImported(online, engine, name, files, again) : [];
-    await rememberImporting(online, name);
     const {
       before: _before,
       after: _after,
@@ -47,10 +52,17 @@ export async function importNow(
       engine,
       clock: context.clock,
       deadLetters: parts.pipeline.deadLetters,
-      holdPushes: () => gate.close(),
+      holdPushes: async () => {
+        await gate.close();
+        // What is committed from here on may be there and not taken up, whatever fails.
+        await rememberImporting(online, name);
+      },
       ...(onProgress === undefined ? {} : { onProgress }),
     }).catch(async (error: unknown) => {
-      await parts.takeUpHistory().catch(() => undefined);
+      if (historyTakenUp(online, name) === null)
+        await parts.takeUpHistory().catch((rest: unknown) => {
+          throw bothErrors(error, rest);
+        });
       throw error;
     });
     if (hashes.length > 0) await rememberImported(online, name, hashes, context.clock.now());
@@ -62,4 +74,16 @@ export async function importNow(
     signal?.removeEventListener("abort", interrupt);
     await engine.close();
   }
+}
+
+/** An import that failed, and so did taking up what it may have committed: with the first's code. */
+function bothErrors(error: unknown, rest: unknown): OnefoldError {
+  const { code, message, where, hint, candidates } = asOnefoldError(error);
+  const both = `${message}; and what it may have left in the archive cannot be taken up: ${messageOf(rest)}`;
+  return new OnefoldError(code, both, {
+    ...(where === undefined ? {} : { where }),
+    ...(hint === undefined ? {} : { hint }),
+    ...(candidates === undefined ? {} : { candidates }),
+    cause: new AggregateError([error, rest], both),
+  });
 }

@@ -2,13 +2,14 @@
  * What is open of a running source: its pipeline, its archive, what brings the archive up to the log, and what brings its
  * views up to both. Opened and closed together, and anew where the source gained columns or the disk was full.
  */
-import type { OnefoldError } from "../base/errors.ts";
+import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import type { ViewState } from "../fold/view-fold.ts";
-import { Archiver } from "../ingest/archiver.ts";
+import { Archiver, archiveLog } from "../ingest/archiver.ts";
 import type { RefoldedRun } from "../ingest/correction-run.ts";
 import { diskStorage } from "../ingest/disk-storage.ts";
 import type { LogEvent } from "../ingest/event.ts";
+import type { FileEventLog } from "../ingest/file-event-log.ts";
 import { refoldRun } from "../ingest/refold.ts";
 import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
 import type { PipelineView } from "../ingest/view-runner.ts";
@@ -35,6 +36,7 @@ export class SourceParts {
   #pipeline: SourcePipeline | null = null;
   #archiver!: Archiver;
   #historyEndsAt: number = Number.NEGATIVE_INFINITY;
+  #notTakenUp: OnefoldError | null = null;
 
   constructor(context: RuntimeContext, online: LocalOnlineStore, source: SourceDefinition) {
     this.#context = context;
@@ -86,7 +88,7 @@ export class SourceParts {
       hotHeapBytesMax: () => stateMemory.heapBytesPerView,
       // Servers on the other store have the states and nothing else.
       wholeStates: publishes,
-      refold: (view, run) => this.#refold(view, run),
+      refold: (view, run, log) => this.#refold(view, run, log),
       ...(onProgress === undefined
         ? {}
         : {
@@ -102,6 +104,7 @@ export class SourceParts {
       rowTable: ({ view }) => openFeatureRowTable(offline, engine, view.definition, view.entity),
     });
     if (historyEndsAt === null) return this.takeUpHistory();
+    this.#notTakenUp = null;
     this.pipeline.log.raiseKnownTime(historyEndsAt);
     this.#historyEndsAt = historyEndsAt;
   }
@@ -150,8 +153,23 @@ export class SourceParts {
     return isTableRefused(failure) ? null : failure;
   }
 
+  /** Why there may be history that pushes must know of and do not, so that none may be taken in; or null. */
+  get notTakenUp(): OnefoldError | null {
+    return this.#notTakenUp;
+  }
+
   /** What a push must know of history: its last known time, and its ids. */
   async takeUpHistory(): Promise<void> {
+    try {
+      await this.#takeUpHistory();
+      this.#notTakenUp = null;
+    } catch (error) {
+      if (historyTakenUp(this.#online, this.source.name) === null) this.#notTakenUp = asOnefoldError(error);
+      throw error;
+    }
+  }
+
+  async #takeUpHistory(): Promise<void> {
     // A live event stands behind all history, so it cannot be known before it.
     const files = await this.#archive.files();
     this.pipeline.log.raiseKnownTime(files.lastHistoryKnownTime);
@@ -184,9 +202,11 @@ export class SourceParts {
     return this.#context.catalog.computableOn(this.source.name);
   }
 
-  async #refold(view: PipelineView, run: readonly LogEvent[]): Promise<RefoldedRun<ViewState>> {
+  async #refold(view: PipelineView, run: readonly LogEvent[], log: FileEventLog): Promise<RefoldedRun<ViewState>> {
     const engine = await this.#context.openEngine();
     try {
+      // All before a run was archived when it was appended; a table that was put back from a copy may lack some of it.
+      await archiveLog(this.#archive, log, run[0]!.offset);
       return await refoldRun({ source: this.source, view, engine, files: await this.#archive.files(), run });
     } finally {
       await engine.close();

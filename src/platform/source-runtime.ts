@@ -10,10 +10,11 @@
  * acknowledged is in the log. Once there is room, it is opened anew from there, as after a restart. Reads go on all
  * the while, from the states in memory.
  *
- * Where its archive's table is refused all goes on that does not need it; views that do are brought up once it is restored.
+ * Where its archive's table is refused all goes on that does not need it; views that do are brought up once it is restored. Where
+ * what is refused is needed to go on at all, for a correction in the log or for history that may have come, it stops in the same way,
+ * and is opened anew once the table can be read.
  */
 import { refuseBlocked } from "../ingest/blocked-push.ts";
-import { hasRoom } from "../base/disk-room.ts";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { TurnQueue } from "../base/turn-queue.ts";
 import type { SourceDefinition } from "../define/definition.ts";
@@ -29,7 +30,6 @@ import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
 import type { HistoryArchive } from "../offline-store/delta-event-archive.ts";
 import { ignoreRefusal, isTableRefused } from "../offline-store/refused-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
-import { HISTORY_BASE } from "../schema/event-offset.ts";
 import { toData } from "../registry/definition-data.ts";
 import { correctNow } from "./correct-now.ts";
 import type { ForgetOfSource } from "./forget/forget-entity.ts";
@@ -40,6 +40,8 @@ import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./
 import { PushGate } from "./push-gate.ts";
 import { importNow } from "./import-now.ts";
 import { sourceFreshness, sourceGauges } from "./source-gauges.ts";
+import { SourceBuilding } from "./source-building.ts";
+import { SourceMending } from "./source-mending.ts";
 import { SourceParts } from "./source-parts.ts";
 import type { CatalogView } from "./view-catalog.ts";
 import { historyPlace } from "./view-builder.ts";
@@ -55,13 +57,8 @@ export class SourceRuntime {
   /** Of what changes views or history. */
   readonly #turns = new TurnQueue();
   readonly #gate = new PushGate(() => this.#pipeline.pendingRows > 0);
-  /** Why views could not be built in the background, or null. */
-  #buildFailure: OnefoldError | null = null;
-  /** Views that will be built, `view name@version`. */
-  #queued: readonly string[] = [];
-  /** Whether views could not be brought up as the archive's table was refused. */
-  #waitsForTable = false;
-  #isMending = false;
+  readonly #building: SourceBuilding;
+  readonly #mending: SourceMending;
   /** Why opening it anew failed last, or null. */
   #unmended: OnefoldError | null = null;
 
@@ -70,6 +67,13 @@ export class SourceRuntime {
     this.#online = online;
     this.name = source.name;
     this.#parts = new SourceParts(context, online, source);
+    this.#building = new SourceBuilding({ parts: this.#parts, turns: this.#turns, waitsFor: () => this.waitsFor });
+    this.#mending = new SourceMending({
+      dataDir: context.dataDir,
+      readTable: () => this.#parts.archive.files(),
+      isWanted: () => !this.#parts.closing.signal.aborted,
+      openAnew: () => this.#turns.take(() => this.#gate.during(() => this.#openAnew())),
+    });
     this.#ticking = setInterval(() => this.#tick(), TICK_MS);
     this.#ticking.unref();
   }
@@ -84,7 +88,7 @@ export class SourceRuntime {
     const runtime = new SourceRuntime(context, online, source);
     try {
       await runtime.#parts.open(onProgress);
-      await runtime.#bringUpAll(context.buildsBehind, onProgress).catch(ignoreRefusal);
+      await runtime.#building.bringUpAll(context.buildsBehind, onProgress).catch(ignoreRefusal);
     } catch (error) {
       clearInterval(runtime.#ticking);
       throw error;
@@ -106,7 +110,7 @@ export class SourceRuntime {
 
   /** What keeps the source from taking events or archiving them, or null. */
   get failure(): OnefoldError | null {
-    return this.#stopped ?? this.#parts.archiveTrouble ?? this.#buildFailure;
+    return this.#stopped ?? this.#parts.archiveTrouble ?? this.#building.failure;
   }
 
   /** What a table that its events or feature rows go to is refused with until it is restored, or null. */
@@ -114,27 +118,36 @@ export class SourceRuntime {
     return this.#parts.refusedTable;
   }
 
+  /** What a table is refused with without which it can take no events, or null. It goes on once that is restored. */
+  get waitsFor(): OnefoldError | null {
+    return isTableRefused(this.#stopped) ? this.#stopped : null;
+  }
+
   /** For whoever asks why the source is not ready, or null. */
   get trouble(): string | null {
-    if (this.#stopped !== null) return `source ${this.name}, which stopped: ${this.#stopped.message}`;
-    if (this.#buildFailure !== null) return `views of source ${this.name}: ${this.#buildFailure.message}`;
+    if (this.#stopped !== null && this.waitsFor === null)
+      return `source ${this.name}, which stopped: ${this.#stopped.message}`;
+    if (this.#building.failure !== null) return `views of source ${this.name}: ${this.#building.failure.message}`;
     const failure = this.#parts.archiveTrouble;
     return failure === null ? null : `the archive of source ${this.name}, which is tried again: ${failure.message}`;
   }
 
   /** What keeps it from taking events. */
   get #stopped(): OnefoldError | null {
-    return this.#unmended ?? this.#pipeline.failure;
+    return this.#unmended ?? this.#parts.notTakenUp ?? this.#pipeline.failure;
   }
 
   /** Views that do not stand at the present yet, `view name@version`. */
   get building(): readonly string[] {
-    return [...new Set([...this.#queued, ...this.#parts.builder.building])];
+    return [...new Set([...this.#building.queued, ...this.#parts.builder.building])];
   }
 
   /** What monitoring asks at each scrape. */
   gauges(): Omit<SourceGauges, "poll" | "batch"> {
-    return sourceGauges(this.#parts, { up: this.failure === null, isTableRefused: this.refusedTable !== null });
+    return sourceGauges(this.#parts, {
+      up: this.failure === null,
+      isTableRefused: (this.waitsFor ?? this.refusedTable) !== null,
+    });
   }
 
   /** What freshness is judged by. */
@@ -158,6 +171,7 @@ export class SourceRuntime {
 
   async push(rows: readonly unknown[], faults?: RowFaults, nameOf?: RowNames): Promise<PushResult> {
     while (this.#gate.opening !== null) await this.#gate.opening;
+    this.#refuseIfStopped();
     return this.#pipeline.push(rows, faults, nameOf);
   }
 
@@ -169,6 +183,7 @@ export class SourceRuntime {
 
   async replayDeadLetters(ids: readonly string[] | "all"): Promise<ReplayResult> {
     while (this.#gate.opening !== null) await this.#gate.opening;
+    this.#refuseIfStopped();
     return this.#pipeline.replayDeadLetters(ids);
   }
 
@@ -204,14 +219,14 @@ export class SourceRuntime {
   refresh(source: SourceDefinition, views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
     return this.#turns.take(async () => {
       const redefined = JSON.stringify(toData(source)) !== JSON.stringify(toData(this.#parts.source));
-      if (!redefined) return this.#bringUp(views, onProgress);
+      if (!redefined) return this.#building.bringUp(views, onProgress);
       await this.#gate.during(async () => {
         await this.#parts.close();
         this.#parts.source = source;
-        await this.#parts.open(onProgress);
+        await this.#reopen(onProgress);
       });
       // Behind the gate: a view may take hours, and no push waits for it.
-      await this.#bringUp(views, onProgress);
+      await this.#building.bringUp(views, onProgress);
     });
   }
 
@@ -219,9 +234,14 @@ export class SourceRuntime {
   importHistory(files: readonly string[], options: ImportOptions): Promise<ImportReport> {
     return this.#turns.take(async () => {
       try {
+        this.#refuseIfStopped();
         if (this.#pipeline.log.nextOffset === 0) await this.#gate.close();
         const source = { context: this.#context, online: this.#online, parts: this.#parts, gate: this.#gate };
         return await importNow(source, files, options);
+      } catch (error) {
+        // It may have been committed, and then views lack it.
+        if (isTableRefused(error)) this.#building.lacksTable();
+        throw error;
       } finally {
         this.#gate.open();
       }
@@ -239,6 +259,7 @@ export class SourceRuntime {
       this.#gate.during(async () => {
         // What is corrected is folded anew from the archive: all before the correction must be in it.
         await this.archiveNow();
+        this.#refuseIfStopped();
         return correctNow(this.#parts, () => this.#context.openEngine(), corrections);
       }),
     );
@@ -261,10 +282,10 @@ export class SourceRuntime {
             ...asked,
           });
         } finally {
-          await this.#parts.open();
+          await this.#reopen();
         }
       });
-      await this.#bringUpAll(this.#context.buildsBehind).catch(ignoreRefusal);
+      await this.#building.bringUpAll(this.#context.buildsBehind).catch(ignoreRefusal);
       return forgotten;
     });
   }
@@ -287,6 +308,7 @@ export class SourceRuntime {
       if (found === undefined) {
         throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not folded from source ${this.name}`);
       }
+      this.#refuseIfStopped();
       await this.#parts.builder.bringUp(found, this.#pipeline, this.#parts.archive, {
         again: true,
         onProgress,
@@ -320,31 +342,23 @@ export class SourceRuntime {
     // Opening may take longer than a tick.
     if (!this.#parts.hasPipeline) return;
     this.#pipeline.tick();
-    if ((this.#stopped ?? this.#buildFailure)?.code === "DISK_FULL" && !this.#isMending) void this.#mend();
-    if (this.#waitsForTable && this.#parts.archive.refusal === null) void this.#bringUpRestored();
+    this.#mending.tick(this.#stopped ?? this.#building.failure);
+    this.#building.tick();
   }
 
-  /** What could not be brought up, now that the archiver has found the table restored. */
-  #bringUpRestored(): Promise<void> {
-    this.#waitsForTable = false;
-    return this.#turns
-      .take(async () => {
-        await this.#parts.takeUpHistory();
-        await this.#bringUpAll(true);
-      })
-      .catch((error: unknown) => {
-        if (isTableRefused(error)) this.#waitsForTable = true;
-        else this.#buildFailure = asOnefoldError(error);
-      });
+  #refuseIfStopped(): void {
+    const stopped = this.#stopped;
+    if (stopped !== null) throw stopped;
   }
 
-  async #mend(): Promise<void> {
-    this.#isMending = true;
+  /** Where it fails the source stays closed until it is mended. */
+  async #reopen(onProgress?: OnProgress): Promise<void> {
     try {
-      if (!(await hasRoom(this.#context.dataDir)) || this.#parts.closing.signal.aborted) return;
-      await this.#turns.take(() => this.#gate.during(() => this.#openAnew()));
-    } finally {
-      this.#isMending = false;
+      await this.#parts.open(onProgress);
+      this.#unmended = null;
+    } catch (error) {
+      this.#unmended = asOnefoldError(error);
+      throw error;
     }
   }
 
@@ -352,49 +366,11 @@ export class SourceRuntime {
   async #openAnew(): Promise<void> {
     try {
       await this.#parts.close();
-      this.#buildFailure = null;
-      await this.#parts.open();
-      await this.#bringUpAll(true).catch(ignoreRefusal);
-      this.#unmended = null;
+      this.#building.forgetFailure();
+      await this.#reopen();
+      await this.#building.bringUpAll(true).catch(ignoreRefusal);
     } catch (error) {
       this.#unmended = asOnefoldError(error);
     }
-  }
-
-  /** Views that have no event to be computed from at once, the others behind whatever asks for a change first. */
-  async #bringUpBehind(views: readonly CatalogView[]): Promise<void> {
-    const files = await this.#parts.archive.files().catch(ignoreRefusal);
-    if (files === undefined || (files.historyEnd === HISTORY_BASE && files.liveEnd === 0)) return this.#bringUp(views);
-    this.#queued = this.#parts.missing(views);
-    const building = this.#turns
-      .take(() => this.#bringUp(views))
-      .finally(() => {
-        if (!this.#waitsForTable) this.#queued = [];
-      });
-    building.catch((error: unknown) => {
-      if (!this.#parts.closing.signal.aborted && !isTableRefused(error)) this.#buildFailure = asOnefoldError(error);
-    });
-  }
-
-  /**
-   * Those that run already go on, where the archive's table is refused; whether they lack anything is seen once it is restored.
-   * Throws `TABLE_INVALID` for one that does not run.
-   */
-  async #bringUp(views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
-    try {
-      await this.#parts.bringUp(views, onProgress);
-    } catch (error) {
-      if (!isTableRefused(error)) throw error;
-      this.#queued = this.#parts.missing(views);
-      this.#waitsForTable = true;
-      if (this.#queued.length > 0) throw error;
-    }
-  }
-
-  /** `isBehind`: what takes long is done behind whatever comes first. */
-  async #bringUpAll(isBehind: boolean, onProgress?: OnProgress): Promise<void> {
-    const views = this.#parts.views();
-    if (isBehind) await this.#bringUpBehind(views);
-    else await this.#bringUp(views, onProgress);
   }
 }

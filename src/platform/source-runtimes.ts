@@ -8,7 +8,8 @@ import { ignoreRefusal, isTableRefused } from "../offline-store/refused-table.ts
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { ServedView } from "../serve/ports.ts";
 import { refuseNotRun } from "./not-run.ts";
-import { forgetStaleViews, historyPlace } from "./view-builder.ts";
+import { forgetStaleViews } from "./forgotten-views.ts";
+import { historyPlace } from "./view-builder.ts";
 import type { CatalogView } from "./view-catalog.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
 import { StaleViews } from "./monitoring/stale-views.ts";
@@ -39,7 +40,7 @@ export class SourceRuntimes {
   readonly #polls: SourcePolls;
   readonly #batches: SourceBatches;
   #refreshing: Promise<void> = Promise.resolve();
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   private constructor(context: RuntimeContext, online: LocalOnlineStore) {
     this.#context = context;
@@ -55,6 +56,10 @@ export class SourceRuntimes {
       context,
       push: (source, rows, nameOf) => this.get(source).push(rows, undefined, nameOf),
     });
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   /** Opens all registered streams: recovers their logs, folds what no commit holds yet. */
@@ -140,9 +145,18 @@ export class SourceRuntimes {
       await runtime.retireViews(retired, viewsOf.get(runtime.name) ?? []);
     }
     if (this.#isClosed) return;
-    await forgetStaleViews(this.#online, new BackfillPace(this.#context.backfillBudget), (view, fingerprint) =>
-      view.endsWith("@dev") ? fingerprints.get(view) !== fingerprint : retired.has(view),
-    );
+    try {
+      await forgetStaleViews(
+        this.#online,
+        new BackfillPace(this.#context.backfillBudget),
+        (view, fingerprint) => (view.endsWith("@dev") ? fingerprints.get(view) !== fingerprint : retired.has(view)),
+        this.#closing.signal,
+      );
+    } catch (error) {
+      // The next opening goes on with it.
+      if (this.#isClosed) return;
+      throw error;
+    }
     await this.#dropTables([...retired].map((view) => `features/${view}`));
   }
 
@@ -249,12 +263,12 @@ export class SourceRuntimes {
     const troubles = [...this.#runtimes.values()].flatMap(({ trouble }) => (trouble === null ? [] : [trouble]));
     const waitingFor = [...this.#waitingFor, ...troubles];
     const building = [...this.#runtimes.values()].flatMap((runtime) => runtime.building);
-    const warnings = [...this.#runtimes.values()].flatMap(({ name, refusedTable }) => {
-      if (refusedTable === null) return [];
-      const { code, message, where = "" } = refusedTable;
-      return [
-        `an offline table of source ${name} is refused until it is restored: ${code}: ${message} ${where}`.trim(),
-      ];
+    const warnings = [...this.#runtimes.values()].flatMap(({ name, refusedTable, waitsFor }) => {
+      const error = waitsFor ?? refusedTable;
+      if (error === null) return [];
+      const { code, message, where = "" } = error;
+      const what = waitsFor === null ? "is refused" : "is refused, and the source takes no events,";
+      return [`an offline table of source ${name} ${what} until it is restored: ${code}: ${message} ${where}`.trim()];
     });
     return { ready: waitingFor.length === 0, waitingFor, warnings, building };
   }
@@ -265,7 +279,7 @@ export class SourceRuntimes {
 
   /** Closes all, even if one fails; then throws the first failure. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort();
     await Promise.all([this.#polls.close(), this.#batches.close()]);
     const closing = [...this.#runtimes.values()];
     const results = await Promise.allSettled(closing.map((runtime) => runtime.close()));

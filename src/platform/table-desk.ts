@@ -17,6 +17,7 @@ import type {
 } from "../offline-store/offline-store.ts";
 import { isTableRefused } from "../offline-store/refused-table.ts";
 import { foreignFilesError } from "../offline-store/foreign-files.ts";
+import { olderFilesError } from "../offline-store/older-files.ts";
 import { compactTable } from "../offline-store/table-compaction.ts";
 import { kindOfTable, type TableKind } from "../offline-store/table-kinds.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
@@ -167,8 +168,11 @@ async function summaryIn(store: OfflineStore, name: string): Promise<TableSummar
 }
 
 async function summaryOf(name: string, table: OfflineTable): Promise<TableSummary> {
-  const { version, files, schema } = await table.snapshot();
+  const snapshot = await table.snapshot();
+  const { version, files, schema } = snapshot;
   const kind = kindOfTable(schema);
+  const refusal = (): OnefoldError | null =>
+    foreignFilesError(files, table.folder) ?? olderFilesError(snapshot, table.folder);
   const column = kind?.name === "feature rows" ? "_minute" : "_known_time";
   const bounds = (which: "minValues" | "maxValues"): Micros[] =>
     files.flatMap(({ stats }) => {
@@ -185,6 +189,6 @@ async function summaryOf(name: string, table: OfflineTable): Promise<TableSummar
     files: files.length,
     firstTime: firsts.length === 0 ? null : firsts.reduce((a, b) => (a < b ? a : b)),
     lastTime: lasts.length === 0 ? null : lasts.reduce((a, b) => (a > b ? a : b)),
-    refused: kind?.name === "events" ? foreignFilesError(files, table.folder) : null,
+    refused: kind?.name === "events" ? refusal() : null,
   };
 }

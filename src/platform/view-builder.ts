@@ -8,7 +8,9 @@
  *   import that only adds behind history is possible while the log is empty, so no live event is in them);
  * - the meta is of an earlier epoch, or absent: the whole history is folded into the states of a new space,
  *   beside the live ones, which catch up with the log and take their place at an exact position. Where that was cut
- *   short it goes on from where it was (`backfill-place.ts`).
+ *   short it goes on from where it was (`backfill-place.ts`);
+ * - the meta is ahead of the archive, whose table was restored to before an import, or behind it while live events are in the
+ *   states: the same.
  */
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { type ArchiveFolder, foldArchiveWith } from "../ingest/archive-fold.ts";
@@ -18,12 +20,13 @@ import type { RebuildPlace } from "../ingest/rebuild-place.ts";
 import { rebuildView, type RebuildRequest } from "../ingest/rebuild.ts";
 import { forgetTotals } from "../ingest/space-totals.ts";
 import type { SourcePipeline } from "../ingest/source-pipeline.ts";
-import { forgetView, readStoredView, stateSpace } from "../ingest/stored-view.ts";
-import type { PipelineView } from "../ingest/view-runner.ts";
+import { readStoredView, stateSpace } from "../ingest/stored-view.ts";
+import type { PipelineView, ViewRunner } from "../ingest/view-runner.ts";
 import type { ArchiveFiles, HistoryArchive } from "../offline-store/delta-event-archive.ts";
 import { isGone, newerFiles } from "../offline-store/newer-files.ts";
 import type { MetaWrite, LocalOnlineStore, StateSpace } from "../online-store/online-store.ts";
-import { allBackfills, backfillMeta, type BackfillPlace, readBackfill } from "./backfill-place.ts";
+import { backfillMeta, type BackfillPlace, readBackfill } from "./backfill-place.ts";
+import { isDropping } from "./dropped-spaces.ts";
 import { canFoldApart, foldArchiveApart } from "./fold-apart.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
 import type { CatalogView } from "./view-catalog.ts";
@@ -57,32 +60,6 @@ export function pipelineView({ definition, entity, fold, fingerprint }: CatalogV
 /** Tells the definitions of a draft apart, in the ids of their dead letters. */
 function draftOf(fingerprint: string): string {
   return fingerprint.slice(0, 12);
-}
-
-/**
- * Removes what was folded under a name for good: of a draft that was changed, moved to another source or dropped, and of a
- * version that was retired. Nothing may be folding it any more. Cut short, the states are
- * out of reach already, and a rebuild under the same name empties their space first.
- */
-export async function forgetStaleViews(
-  store: LocalOnlineStore,
-  pace: BackfillPace,
-  isStale: (view: string, fingerprint: string) => boolean,
-): Promise<void> {
-  for (const { name, bytes } of Array.from(store.scanMeta(builtMetaName("")))) {
-    const view = name.slice(builtMetaName("").length);
-    const { fingerprint, epoch, former } = JSON.parse(Buffer.from(bytes).toString("utf8")) as HistoryPlace;
-    if (!isStale(view, fingerprint)) continue;
-    const stored = readStoredView(store, view);
-    const spaces = [stored?.space ?? stateSpace(view, epoch), ...(former === undefined ? [] : [former])];
-    await store.commitAlone([], [...forgetView(store, view), { name, bytes: null }]);
-    for (const space of spaces) await store.dropSpace(space, pace);
-  }
-  for (const [view, { fingerprint, space }] of allBackfills(store)) {
-    if (!isStale(view, fingerprint)) continue;
-    await store.commitAlone([], [backfillMeta(view, null), ...forgetTotals(store, space)]);
-    await store.dropSpace(space, pace);
-  }
 }
 
 export interface BringUpOptions {
@@ -125,6 +102,12 @@ export class ViewBuilder {
     return readStoredView(this.#store, view.name) !== null;
   }
 
+  /** Whether the view's states hold history that the archive has no more: its table was restored to before an import. */
+  isAhead(view: CatalogView, { epoch, historyEnd }: ArchiveFiles): boolean {
+    const place = historyPlace(this.#store, view);
+    return place !== null && (place.epoch > epoch || (place.epoch === epoch && place.end > historyEnd));
+  }
+
   /** Resolves once the view's states hold all history and all of the log, and it runs. Throws `CANCELLED`. */
   async bringUp(
     view: CatalogView,
@@ -142,16 +125,17 @@ export class ViewBuilder {
       options.again !== true &&
       readBackfill(this.#store, view.name) === null;
     const runsHere = runner !== undefined && runner.epoch === files.epoch;
-    if (runsHere && isHere && runner.space === spaceOf(view, place)) return this.#dropFormer(view, place);
+    const { signal } = options;
+    if (runsHere && isHere && runner.space === spaceOf(view, place)) return this.#dropFormer(view, place, signal);
     this.#building.add(view.name);
     try {
-      const built = isHere ? place : await this.#build(view, files, runner?.space, { pipeline, archive }, options);
+      const built = isHere ? place : await this.#build(view, files, runner, { pipeline, archive }, options);
       const { position } = built;
       const space = spaceOf(view, built);
       if (runner === undefined) {
         const start = { epoch: files.epoch, position, space };
         await pipeline.addView({ ...pipelineView(view), start }, new BackfillPace(this.#context.backfillBudget));
-        await this.#dropFormer(view, built);
+        await this.#dropFormer(view, built, signal);
         return;
       }
       const former = runner.space;
@@ -165,7 +149,7 @@ export class ViewBuilder {
         position,
         new BackfillPace(this.#context.backfillBudget),
       );
-      await this.#dropFormer(view, { ...built, ...(former === space ? {} : { former }) });
+      await this.#dropFormer(view, { ...built, ...(former === space ? {} : { former }) }, signal);
     } finally {
       this.#building.delete(view.name);
     }
@@ -175,16 +159,18 @@ export class ViewBuilder {
   async #build(
     view: CatalogView,
     files: ArchiveFiles,
-    live: StateSpace | undefined,
+    runner: Pick<ViewRunner, "space" | "position"> | undefined,
     of: BuiltSource,
     options: BringUpOptions,
   ): Promise<HistoryPlace> {
     const { fingerprint, name } = view;
     const { epoch, historyEnd } = files;
+    const live = runner?.space;
     const before = historyPlace(this.#store, view);
     const cutShort = readBackfill(this.#store, name);
-    const goesOn = before?.epoch === epoch && options.again !== true && cutShort === null;
-    if (goesOn) {
+    const isWanted = before?.epoch === epoch && options.again !== true && cutShort === null;
+    // Behind live events no history can be folded.
+    if (isWanted && before.end <= historyEnd && before.position === 0 && (runner?.position ?? 0) === 0) {
       const space = spaceOf(view, before);
       const { position, end } = before;
       await this.#fold(view, files, { space, upTo: position, continueFrom: end }, of, options);
@@ -196,11 +182,15 @@ export class ViewBuilder {
       cutShort.historyEnd === historyEnd &&
       cutShort.upTo <= files.liveEnd &&
       cutShort.space !== live;
-    const fresh = { fingerprint, epoch, historyEnd, upTo: files.liveEnd, space: freeSpace(view, epoch, live) };
+    const { signal } = options;
+    const fresh = { fingerprint, epoch, historyEnd, upTo: files.liveEnd, space: this.#freeSpace(view, epoch, live) };
     const backfill: BackfillPlace = isSame ? cutShort : { ...fresh, place: null };
-    if (!isSame && cutShort !== null && cutShort.space !== live) await this.#drop(cutShort.space);
+    if (!isSame && cutShort !== null && cutShort.space !== live) await this.#drop(cutShort.space, signal);
     await this.#store.commitAlone([], [backfillMeta(name, backfill)]);
     const { space, upTo } = backfill;
+    // What is built takes the place of the meta that alone knows of these. From here on nobody takes them for built.
+    const left = before === null ? [] : [before.former, spaceOf(view, before)];
+    for (const each of left) if (each !== undefined && each !== live && each !== space) await this.#drop(each, signal);
     const places = {
       start: backfill.place,
       meta: (place: RebuildPlace) => backfillMeta(name, { ...backfill, place }),
@@ -299,14 +289,23 @@ export class ViewBuilder {
   }
 
   /** Cut short, it is done when the view is brought up the next time. */
-  async #dropFormer(view: CatalogView, { former, ...place }: HistoryPlace): Promise<void> {
+  async #dropFormer(view: CatalogView, { former, ...place }: HistoryPlace, signal?: AbortSignal): Promise<void> {
     if (former === undefined || former === spaceOf(view, place)) return;
-    await this.#drop(former);
-    await this.#store.commitAlone([], [placeMeta(view.name, place), ...forgetTotals(this.#store, former)]);
+    await this.#drop(former, signal);
+    await this.#store.commitAlone([], [placeMeta(view.name, place)]);
   }
 
-  #drop(space: StateSpace): Promise<void> {
-    return this.#store.dropSpace(space, new BackfillPace(this.#context.backfillBudget));
+  async #drop(space: StateSpace, signal?: AbortSignal): Promise<void> {
+    await this.#store.dropSpace(space, new BackfillPace(this.#context.backfillBudget), signal);
+    await this.#store.commitAlone([], forgetTotals(this.#store, space));
+  }
+
+  /** One of the epoch's that is neither served from nor still being removed. */
+  #freeSpace(view: CatalogView, epoch: number, live: StateSpace | undefined): StateSpace {
+    const first = stateSpace(view.name, epoch);
+    let space = first;
+    for (let n = 1; space === live || isDropping(this.#store, space); n++) space = `${first}.${n}`;
+    return space;
   }
 
   async #built(view: CatalogView, place: HistoryPlace): Promise<HistoryPlace> {
@@ -325,12 +324,6 @@ async function sameEvents(archive: HistoryArchive, gone: ArchiveFiles, why: unkn
   const files = await newerFiles(archive, gone, why);
   if (files.epoch !== gone.epoch || files.historyEnd !== gone.historyEnd) throw why;
   return files;
-}
-
-/** A space of the epoch that is not the one that is served from. */
-function freeSpace(view: CatalogView, epoch: number, live: StateSpace | undefined): StateSpace {
-  const first = stateSpace(view.name, epoch);
-  return first === live ? `${first}.1` : first;
 }
 
 /** What other definitions of a draft refused is of no interest once the present one is folded from the start. */

@@ -206,12 +206,24 @@ describe("the event archive", () => {
       [
         { _month: "2001-01" },
         2,
-        { segment: "live", firstOffset: "0", firstKnownTime: `${january}`, lastKnownTime: `${january + 1}` },
+        {
+          segment: "live",
+          firstOffset: "0",
+          endOffset: "2",
+          firstKnownTime: `${january}`,
+          lastKnownTime: `${january + 1}`,
+        },
       ],
       [
         { _month: "2001-02" },
         3,
-        { segment: "live", firstOffset: "2", firstKnownTime: `${january + 2}`, lastKnownTime: `${january + 4}` },
+        {
+          segment: "live",
+          firstOffset: "2",
+          endOffset: "5",
+          firstKnownTime: `${january + 2}`,
+          lastKnownTime: `${january + 4}`,
+        },
       ],
     ]);
     expect(live.map(({ path }) => path.split("/").at(-2))).toEqual(["_month=2001-01", "_month=2001-02"]);

@@ -55,6 +55,28 @@ describe("dropping a space", () => {
     expect(store.count("v@1#1")).toBe(0);
     await store.close();
   });
+
+  it("stops where it is cancelled, and another call removes the rest", async () => {
+    const store = openLmdbStore({ folder: join(newFolder(), "online") });
+    const write = (i: number) => ({ space: "v@1#1", key: `k${i}`, epoch: 0, offset: 1, bytes: Uint8Array.of(1) });
+    await store.commit(
+      Array.from({ length: 1200 }, (_, i) => write(i)),
+      [],
+    );
+    const cancelling = new AbortController();
+    let rests = 0;
+    const pace = {
+      resume: () => undefined,
+      rest: async () => {
+        if (++rests === 2) cancelling.abort();
+      },
+    };
+    await expect(store.dropSpace("v@1#1", pace, cancelling.signal)).rejects.toMatchObject({ code: "CANCELLED" });
+    expect(store.count("v@1#1")).toBe(700);
+    await store.dropSpace("v@1#1");
+    expect(store.count("v@1#1")).toBe(0);
+    await store.close();
+  });
 });
 
 for (const { name, durable, prepare } of stores) {

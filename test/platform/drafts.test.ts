@@ -10,6 +10,7 @@ import { ReplayClock } from "../../src/base/clock.ts";
 import { formatMicros, type Micros, parseMicros } from "../../src/base/micros.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { count, entity, max, onDemand, service, stream, sum, t, view } from "../../src/index.ts";
+import { openLmdbStore } from "../../src/online-store/lmdb.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
 import type { Value } from "../../src/schema/value.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
@@ -169,6 +170,42 @@ describe("a draft", () => {
     await pushSome("indoor", random);
     await expectStates(VARIANTS[1], `seed ${SEED}, after one more push`);
   }, 240_000);
+
+  it("whose states are being removed keeps no close waiting, and has none of them once it is opened again", async () => {
+    const meters = 5000;
+    const counts = async (): Promise<{ readonly states: number; readonly notes: number }> => {
+      await platform.close();
+      const store = openLmdbStore({ folder: join(folder, "data", "online"), readOnly: true });
+      const states = store.count("draft@dev#0") + store.count("draft@dev#0.1");
+      const notes = [...store.scanMeta("dropping/")].length;
+      await store.close();
+      return { states, notes };
+    };
+    await platform.apply([...base, VARIANTS[0]]);
+    const read_at = formatMicros(clock.now());
+    await platform.push(
+      "indoor",
+      Array.from({ length: meters }, (_, i) => ({ meter_id: `m${i}`, read_at, watts: 1 })),
+    );
+    await platform.settle();
+    await platform.close();
+    // It rests a hundred times as long as it works.
+    platform = await openPlatform({ dataDir: join(folder, "data"), clock, backfillShare: 0.01 });
+    await platform.serve({ port: 0 });
+    const applying = platform.apply([...base, VARIANTS[1]]).catch(() => undefined);
+    const codeOf = (): Promise<unknown> =>
+      platform.features("meter", "m1", ["draft@dev:watts"]).then(
+        () => null,
+        (error: { code?: unknown }) => error.code,
+      );
+    await expect.poll(codeOf, { timeout: 60_000 }).toBe("NOT_READY");
+    expect((await counts()).states).toBeGreaterThan(0);
+    await applying;
+    await open();
+    await expectStates(VARIANTS[1], "folded anew");
+    expect(await counts()).toEqual({ states: meters, notes: 0 });
+    await open();
+  });
 
   it("is not in the serving log, so that the audit never meets it", async () => {
     const random = new SeededRandom(SEED);

@@ -2,13 +2,15 @@
  * A server of which one offline table is refused, as another engine has written to it or its log is damaged: all goes on that does
  * not need the table, and once it is restored nothing is missing in it and nothing is there twice.
  */
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
 import { type Micros, parseMicros } from "../../src/base/micros.ts";
 import { count, entity, openPlatform, type Platform, service, stream, t, view } from "../../src/index.ts";
+import { FileEventLog } from "../../src/ingest/file-event-log.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { fileRelation, rewriteFiles } from "../../src/offline-store/table-rewrite.ts";
@@ -112,27 +114,50 @@ async function entries(name: string): Promise<string[]> {
   return names.map((each) => join(log, each));
 }
 
-/** As `restore(VERSION)` of another engine: a commit that takes out what the newest one added, and brings back what was there. */
-async function restore(name: string): Promise<void> {
+/** As `restore(VERSION)` of another engine: a commit that has the files of a version again. Default: of the one before. */
+async function restore(name: string, version?: number): Promise<void> {
   const paths = await entries(name);
-  type Line = { add?: { path: string }; remove?: { path: string; dataChange: boolean } };
-  const linesOf = async (path: string): Promise<Line[]> =>
-    (await readFile(path, "utf8"))
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line) as Line);
-  const last = await linesOf(paths.at(-1)!);
-  const gone = new Set(last.flatMap(({ remove }) => (remove === undefined ? [] : [remove.path])));
-  const before = (await Promise.all(paths.slice(0, -1).map(linesOf))).flat();
+  type Line = { add?: { path: string }; remove?: { path: string } };
+  const filesOf = async (versions: readonly string[]): Promise<Map<string, Line>> => {
+    const files = new Map<string, Line>();
+    for (const path of versions) {
+      for (const text of (await readFile(path, "utf8")).trim().split("\n")) {
+        const { add, remove } = JSON.parse(text) as Line;
+        if (remove !== undefined) files.delete(remove.path);
+        if (add !== undefined) files.set(add.path, { add });
+      }
+    }
+    return files;
+  };
+  const wanted = await filesOf(paths.slice(0, (version ?? paths.length - 2) + 1));
+  const present = await filesOf(paths);
   const restored = [
     { commitInfo: { operation: "RESTORE", timestamp: Math.floor(clock.now() / 1000) } },
-    ...before.filter(({ add }) => add !== undefined && gone.has(add.path)),
-    ...last.flatMap(({ add }) =>
-      add === undefined ? [] : [{ remove: { path: add.path, deletionTimestamp: 1, dataChange: true } }],
+    ...[...wanted].flatMap(([path, line]) => (present.has(path) ? [] : [line])),
+    ...[...present.keys()].flatMap((path) =>
+      wanted.has(path) ? [] : [{ remove: { path, deletionTimestamp: 1, dataChange: true } }],
     ),
   ];
-  const path = join(folder, "offline", name, "_delta_log", `${String(paths.length).padStart(20, "0")}.json`);
-  await writeFile(path, restored.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  await writeFile(entryPath(name, paths.length), restored.map((line) => `${JSON.stringify(line)}\n`).join(""));
+}
+
+function entryPath(name: string, version: number): string {
+  return join(folder, "offline", name, "_delta_log", `${String(version).padStart(20, "0")}.json`);
+}
+
+/** Has the table's log end with what is no entry; undone by what is returned. At once, in the turn that asks. */
+function damage(name: string): () => void {
+  const { length } = readdirSync(join(folder, "offline", name, "_delta_log")).filter((each) =>
+    /^\d+\.json$/.test(each),
+  );
+  writeFileSync(entryPath(name, length), "{");
+  return () => rmSync(entryPath(name, length));
+}
+
+/** Every state is what the archive and the log make of it. */
+async function auditStates(): Promise<void> {
+  const { states } = await platform.audit({ states: true });
+  for (const { mismatched } of Object.values(states!)) expect(mismatched).toBe(0);
 }
 
 beforeEach(async () => {
@@ -203,8 +228,7 @@ describe("a server of which one table is refused", () => {
     expect(await archived("visits")).toEqual(pushed.visits);
     expect((await platform.tables.list()).every(({ refused }) => refused === null)).toBe(true);
     await trained();
-    for (const state of Object.values((await platform.audit({ states: true })).states!))
-      expect(state.mismatched).toBe(0);
+    await auditStates();
   });
 
   it("goes on where the table's log is damaged, and once what was damaged is put back", async () => {
@@ -277,5 +301,158 @@ describe("a server of which one table is refused", () => {
     await restore("events/visits");
     await open();
     await expect.poll(() => visitsOf("u0"), { timeout: 60_000 }).toBe(6);
+  });
+
+  it("is refused where it was restored to a version that lacks events, until it has them again", async () => {
+    const version = (await entries("events/visits")).length - 1;
+    await platform.close();
+    await restore("events/visits", version - 1);
+    await open();
+    expect(await visitsOf("u0")).toBe(6);
+    await push("visits", 6);
+    await expect(platform.settle()).rejects.toMatchObject({ ...REFUSED, message: expect.stringMatching(/too old/) });
+    await expect(trained()).rejects.toMatchObject(REFUSED);
+    expect((await platform.tables.list()).filter(({ refused }) => refused !== null)).toMatchObject([
+      { table: "events/visits", refused: { ...REFUSED, message: expect.stringMatching(/up to 18.*end at 12/) } },
+    ]);
+    await restore("events/visits", version);
+    await platform.settle();
+    expect(await archived("visits")).toEqual(pushed.visits);
+    await auditStates();
+  });
+
+  it("folds a correction that was not folded before it was closed once the table is restored, and serves meanwhile", async () => {
+    await platform.close();
+    await cp(join(folder, "online"), join(folder, "online-before"), { recursive: true });
+    await open();
+    await platform.correct("visits", [{ op: "retract", id: pushed.visits[0]! }]);
+    await push("visits", 6);
+    expect(await visitsOf("u0")).toBe(7);
+    await platform.close();
+    await rm(join(folder, "online"), { recursive: true });
+    await cp(join(folder, "online-before"), join(folder, "online"), { recursive: true });
+    await optimize("events/visits");
+
+    await open();
+    expect(await visitsOf("u0"), "as before the correction").toBe(6);
+    await push("sales", 3);
+    const event = { id: "late", user: "u0", at: { micros: clock.now() } };
+    await expect(platform.push("visits", [event])).rejects.toMatchObject({
+      ...REFUSED,
+      message: expect.stringMatching(/correction at 18 of source visits waits/),
+    });
+    await expect(platform.correct("visits", [{ op: "retract", id: pushed.visits[1]! }])).rejects.toMatchObject(REFUSED);
+    await expect(platform.forget("user", ["u1"])).rejects.toMatchObject(REFUSED);
+    await platform.apply(definitions);
+    expect(await ready()).toMatchObject({
+      status: "ready",
+      warnings: [expect.stringMatching(/source visits is refused, and the source takes no events,.*correction at 18/)],
+    });
+    expect((await platform.tables.list()).filter(({ refused }) => refused !== null)).toMatchObject([
+      { table: "events/visits", refused: REFUSED },
+    ]);
+    expect(await gauge("onefold_table_refused")).toEqual({ visits: 1, sales: 0 });
+    expect(await gauge("onefold_source_up")).toEqual({ visits: 0, sales: 1 });
+
+    await restore("events/visits");
+    await expect.poll(async () => await ready(), { timeout: 60_000 }).toEqual({ status: "ready" });
+    await expect.poll(() => visitsOf("u0"), { timeout: 60_000 }).toBe(7);
+    expect((await platform.push("visits", [event])).accepted).toBe(1);
+    expect(await visitsOf("u0")).toBe(8);
+    await platform.settle();
+    expect(await gauge("onefold_source_up")).toEqual({ visits: 1, sales: 1 });
+    await auditStates();
+  });
+
+  it("folds a correction behind whose append it is refused once it is restored", async () => {
+    const { append } = FileEventLog.prototype;
+    let mend: (() => void) | null = null;
+    const spy = vi.spyOn(FileEventLog.prototype, "append").mockImplementation(async function (
+      this: FileEventLog,
+      ...of
+    ) {
+      const events = await append.apply(this, of);
+      mend ??= damage("events/visits");
+      return events;
+    });
+    try {
+      await expect(platform.correct("visits", [{ op: "retract", id: pushed.visits[0]! }])).rejects.toMatchObject(
+        REFUSED,
+      );
+    } finally {
+      spy.mockRestore();
+    }
+    expect(await visitsOf("u0"), "as before the correction").toBe(6);
+    const event = { id: "late", user: "u0", at: { micros: clock.now() } };
+    await expect(platform.push("visits", [event])).rejects.toMatchObject(REFUSED);
+    expect(await ready()).toMatchObject({ status: "ready", warnings: [expect.stringMatching(/takes no events/)] });
+    mend!();
+    await expect.poll(() => visitsOf("u0"), { timeout: 60_000 }).toBe(5);
+    expect((await platform.push("visits", [event])).accepted).toBe(1);
+    expect(await visitsOf("u0")).toBe(6);
+    await platform.settle();
+    await auditStates();
+  });
+
+  it("takes events and other definitions of a source whose import was cut short by it", async () => {
+    const file = join(folder, "history.csv");
+    await writeFile(file, "id,user,at\nh1,u0,2026-02-28T23:00:00Z\n");
+    let mend: (() => void) | null = null;
+    const onProgress = (): void => {
+      mend ??= damage("events/visits");
+    };
+    await expect(platform.importHistory("visits", [file], { onProgress })).rejects.toMatchObject(REFUSED);
+    const wider = stream("visits", {
+      columns: { ...columns, page: t.string().nullable() },
+      eventTime: "at",
+      id: "id",
+    });
+    await platform.apply(definitions.map((each) => (each === visits ? wider : each)));
+    const row = { id: "wide", user: "u0", at: { micros: clock.now() }, page: "p" };
+    expect((await platform.push("visits", [row])).accepted).toBe(1);
+    expect(await visitsOf("u0")).toBe(7);
+    mend!();
+    await platform.settle();
+    expect(await archived("visits")).toEqual([...pushed.visits, "wide"]);
+    expect(await platform.importHistory("visits", [file])).toMatchObject({ accepted: 1 });
+    expect(await visitsOf("u0")).toBe(8);
+  });
+
+  it("takes no event of a source whose import may have been committed before what was in it is known", async () => {
+    const file = join(folder, "history.csv");
+    await writeFile(file, "id,user,at\nh1,u0,2026-02-28T23:00:00Z\n");
+    let mend: (() => void) | null = null;
+    const onProgress = ({ phase, done }: { readonly phase: string; readonly done: number }): void => {
+      if (phase === "writing" && done === 1000) mend ??= damage("events/visits");
+    };
+    await expect(platform.importHistory("visits", [file], { onProgress })).rejects.toMatchObject(REFUSED);
+    const again = { id: "h1", user: "u0", at: { micros: clock.now() } };
+    await expect(platform.push("visits", [again])).rejects.toMatchObject(REFUSED);
+    expect(await ready()).toMatchObject({ status: "ready", warnings: [expect.stringMatching(/takes no events/)] });
+    await expect(platform.apply(definitions)).resolves.toBeDefined();
+    mend!();
+    await expect.poll(() => visitsOf("u0"), { timeout: 60_000 }).toBe(7);
+    expect(await platform.push("visits", [again])).toMatchObject({ accepted: 0, duplicates: 1 });
+    await platform.settle();
+    await auditStates();
+  });
+
+  it("says both what an import failed by and what kept the rest of it from being taken up", async () => {
+    const file = join(folder, "history.csv");
+    await writeFile(file, "id,user,at\nh1,u0,2026-02-28T23:00:00Z\n");
+    let mend: (() => void) | null = null;
+    const onProgress = ({ phase, done }: { readonly phase: string; readonly done: number }): void => {
+      if (phase !== "writing" || done !== 1000) return;
+      mend ??= damage("events/visits");
+      throw new Error("nobody listens any more");
+    };
+    const failed = await platform.importHistory("visits", [file], { onProgress }).then(
+      () => null,
+      (error: unknown) => error as Error,
+    );
+    expect(failed!.message).toMatch(/nobody listens any more; and what it may have left.*cannot be taken up: /);
+    expect((failed!.cause as AggregateError).errors).toMatchObject([{ message: "nobody listens any more" }, REFUSED]);
+    mend!();
+    await expect.poll(() => visitsOf("u0"), { timeout: 60_000 }).toBe(7);
   });
 });

@@ -80,9 +80,9 @@ export class PublishedStore implements SharedOnlineStore {
   }
 
   /** It is noted first, and until the copy is gone, too: whoever comes after this process goes on with it. */
-  async dropSpace(space: StateSpace, pace?: WorkPace): Promise<void> {
+  async dropSpace(space: StateSpace, pace?: WorkPace, signal?: AbortSignal): Promise<void> {
     await this.#local.commitAlone([], [dropNote(space)]);
-    await this.#local.dropSpace(space, pace);
+    await this.#local.dropSpace(space, pace, signal);
     this.#publisher.dropped(space);
   }
 
