@@ -23,13 +23,21 @@ interface TextForm {
   readonly perCell: number;
   readonly unitBits: number;
   readonly encoding: "latin1" | "utf16le";
+  /** A cell of the text's units from the i-th on; -1 where they do not fit. */
+  readonly cellOf: (text: string, i: number) => number;
   /** Texts that were read last, by a hash of their cells: a column of few values, as most are, is read without allocating. */
   readonly recent: string[];
 }
 
 const RECENT_COUNT = 1024;
-const OF_BYTES: TextForm = { perCell: 6, unitBits: 8, encoding: "latin1", recent: recentTexts() };
-const OF_UNITS: TextForm = { perCell: 3, unitBits: 16, encoding: "utf16le", recent: recentTexts() };
+const OF_BYTES: TextForm = { perCell: 6, unitBits: 8, encoding: "latin1", cellOf: cellOfBytes, recent: recentTexts() };
+const OF_UNITS: TextForm = {
+  perCell: 3,
+  unitBits: 16,
+  encoding: "utf16le",
+  cellOf: cellOfUnits,
+  recent: recentTexts(),
+};
 /** A text in more cells is made anew each time: there are few of the same, and what is kept stays little. */
 const RECENT_CELLS_MAX = 8;
 
@@ -83,13 +91,11 @@ export function putValues(objects: readonly unknown[], cells: Float64Array, at: 
   let to = at;
   for (let i = 0; i < objects.length; i++) {
     const object = objects[i];
-    const code = codeOf(object);
-    const content = contentCellsOf(code);
+    const content = contentCellsOf(codeOf(object));
     const room = content + (hasRoom ? roomFor(content) : 0);
-    cells[to] = code;
     cells[to + ROOM_AT] = room;
-    if (object instanceof PlacedValue) copyContent(object, content, cells, to + HEAD_CELLS);
-    else writeContent(object as Value, code, cells, to + HEAD_CELLS);
+    if (object instanceof PlacedValue) copyValue(object, content, cells, to);
+    else writeValue(object as Value, cells, to, room);
     to += HEAD_CELLS + room;
   }
   return to;
@@ -102,24 +108,21 @@ export function openValues(objects: unknown[], placed: readonly PlacedValue[], c
     const value = placed[i]!;
     value.cells = cells;
     value.at = from;
-    objects[i] = value;
+    if (objects[i] !== value) objects[i] = value;
     from += HEAD_CELLS + cells[from + ROOM_AT]!;
   }
 }
 
 /**
  * Writes what has come into object cells since they were opened to where they stand for. False where one has no room:
- * that one, and those behind it, are still in the object cells alone.
+ * that one, and those behind it, are in the object cells alone, and what the one stood for is gone.
  */
 export function settleValues(objects: unknown[], placed: readonly PlacedValue[]): boolean {
   for (let i = 0; i < placed.length; i++) {
     const value = placed[i]!;
     const object = objects[i];
     if (object === value) continue;
-    const code = codeOf(object);
-    if (contentCellsOf(code) > value.roomCells) return false;
-    value.cells[value.at] = code;
-    writeContent(object as Value, code, value.cells, value.at + HEAD_CELLS);
+    if (!writeValue(object as Value, value.cells, value.at, value.roomCells)) return false;
     objects[i] = value;
   }
   return true;
@@ -134,13 +137,13 @@ function contentCellsOf(code: number): number {
   return Math.ceil((code >>> 2) / perCell);
 }
 
-/** Of a value that is encoded it leaves what is to be written in `WRITER`. */
+/** What a value is and how long. Of one that is encoded it leaves in `WRITER` what is to be written. */
 function codeOf(object: unknown): number {
-  if (object === null) return Kind.NULL;
-  if (object instanceof PlacedValue) return object.cells[object.at]!;
   if (typeof object === "string") {
     return 4 * object.length + (isOfBytes(object) ? Kind.TEXT_OF_BYTES : Kind.TEXT_OF_UNITS);
   }
+  if (object === null) return Kind.NULL;
+  if (object instanceof PlacedValue) return object.cells[object.at]!;
   WRITER.clear();
   WRITER.put(object);
   return 4 * WRITER.length + Kind.ENCODED;
@@ -151,33 +154,62 @@ function isOfBytes(text: string): boolean {
   return true;
 }
 
-function copyContent({ cells: from, at }: PlacedValue, count: number, cells: Float64Array, to: number): void {
-  for (let i = 0; i < count; i++) cells[to + i] = from[at + HEAD_CELLS + i]!;
+function copyValue({ cells: from, at }: PlacedValue, content: number, cells: Float64Array, to: number): void {
+  cells[to] = from[at]!;
+  for (let i = HEAD_CELLS; i < HEAD_CELLS + content; i++) cells[to + i] = from[at + i]!;
 }
 
-function writeContent(value: Value, code: number, cells: Float64Array, to: number): void {
-  const kind = code & 3;
-  if (kind === Kind.NULL) return;
-  if (kind === Kind.TEXT_OF_BYTES) writeText(value as string, cells, to, OF_BYTES);
-  else if (kind === Kind.TEXT_OF_UNITS) writeText(value as string, cells, to, OF_UNITS);
-  else writeBytes(WRITER.buffer, WRITER.length, cells, to);
-}
-
-function writeText(text: string, cells: Float64Array, at: number, form: TextForm): void {
-  for (let i = 0, to = at; i < text.length; i += form.perCell, to++) cells[to] = textCell(text, i, form);
-}
-
-/** Of the text's units from the i-th on. */
-function textCell(text: string, i: number, { perCell, unitBits }: TextForm): number {
-  const count = Math.min(perCell, text.length - i);
-  let low = 0;
-  let high = 0;
-  for (let k = 0, bit = 0; k < count; k++, bit += unitBits) {
-    const unit = text.charCodeAt(i + k);
-    if (bit < 32) low |= unit << bit;
-    else high |= unit << (bit - 32);
+/** False where there is no room: what was there is then no value any more. */
+function writeValue(value: Value, cells: Float64Array, at: number, room: number): boolean {
+  if (typeof value === "string") {
+    if (writeText(value, cells, at + HEAD_CELLS, room, OF_BYTES)) cells[at] = 4 * value.length + Kind.TEXT_OF_BYTES;
+    else if (writeText(value, cells, at + HEAD_CELLS, room, OF_UNITS)) {
+      cells[at] = 4 * value.length + Kind.TEXT_OF_UNITS;
+    } else return false;
+    return true;
   }
-  return high * TWO_32 + (low >>> 0);
+  const code = codeOf(value);
+  if (contentCellsOf(code) > room) return false;
+  cells[at] = code;
+  if (code !== Kind.NULL) writeBytes(WRITER.buffer, WRITER.length, cells, at + HEAD_CELLS);
+  return true;
+}
+
+/** False where it has another form, or there is no room. */
+function writeText(
+  text: string,
+  cells: Float64Array,
+  at: number,
+  room: number,
+  { perCell, cellOf }: TextForm,
+): boolean {
+  if (text.length > room * perCell) return false;
+  for (let i = 0, to = at; i < text.length; i += perCell, to++) {
+    const cell = cellOf(text, i);
+    if (cell < 0) return false;
+    cells[to] = cell;
+  }
+  return true;
+}
+
+function cellOfBytes(text: string, i: number): number {
+  const count = text.length - i;
+  const a = text.charCodeAt(i);
+  const b = count > 1 ? text.charCodeAt(i + 1) : 0;
+  const c = count > 2 ? text.charCodeAt(i + 2) : 0;
+  const d = count > 3 ? text.charCodeAt(i + 3) : 0;
+  const e = count > 4 ? text.charCodeAt(i + 4) : 0;
+  const f = count > 5 ? text.charCodeAt(i + 5) : 0;
+  if ((a | b | c | d | e | f) > 0xff) return -1;
+  return (e | (f << 8)) * TWO_32 + ((a | (b << 8) | (c << 16) | (d << 24)) >>> 0);
+}
+
+function cellOfUnits(text: string, i: number): number {
+  const count = text.length - i;
+  const a = text.charCodeAt(i);
+  const b = count > 1 ? text.charCodeAt(i + 1) : 0;
+  const c = count > 2 ? text.charCodeAt(i + 2) : 0;
+  return c * TWO_32 + ((a | (b << 16)) >>> 0);
 }
 
 function writeBytes(bytes: Uint8Array, length: number, cells: Float64Array, at: number): void {
@@ -215,9 +247,9 @@ function readText(cells: Float64Array, from: number, length: number, form: TextF
   return (recent[place] = decodeText(cells, from, length, form));
 }
 
-function isText(text: string, cells: Float64Array, at: number, form: TextForm): boolean {
-  for (let i = 0, from = at; i < text.length; i += form.perCell, from++) {
-    if (textCell(text, i, form) !== cells[from]) return false;
+function isText(text: string, cells: Float64Array, at: number, { perCell, cellOf }: TextForm): boolean {
+  for (let i = 0, from = at; i < text.length; i += perCell, from++) {
+    if (cellOf(text, i) !== cells[from]) return false;
   }
   return true;
 }

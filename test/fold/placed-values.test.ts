@@ -78,7 +78,7 @@ describe("a value in cells", () => {
         objects[0] = after;
         expect(settleValues(objects, placed)).toBe(fits);
         expect(valueOf(objects[0])).toEqual(after);
-        expect(placed[0]!.value).toEqual(fits ? after : before);
+        if (fits) expect(placed[0]!.value).toEqual(after);
       }
     }
   });
