@@ -242,6 +242,19 @@ describe("placed states", () => {
     }
   });
 
+  it("lie in their cells as long as one of their values does, though their list has grown out of them", () => {
+    const fold = compileViewFold(LAST_SHOP, generatedSource, generatedEntity);
+    const placed = fold.placed!;
+    const state = fold.empty();
+    for (const event of randomEvents(new SeededRandom(FIRST_SEED), 5)) fold.fold(state, event);
+    const cells = new Float64Array(placed.cellsWithRoom(state));
+    placed.put(state, cells, 0, cells.length);
+    const cursor = placed.open(cells, 0, placed.cursor());
+    cursor.list.clear();
+    expect(placed.liesIn(cursor, cells)).toBe(true);
+    expect(placed.liesIn(state, cells)).toBe(false);
+  });
+
   it("are those of views all of whose other values are firsts and lasts of all time", () => {
     const placedOf = (aggregation: FeatureDefinition["aggregation"], type: FeatureDefinition["type"]) =>
       compileViewFold(
