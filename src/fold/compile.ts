@@ -18,8 +18,8 @@ import { emptyState, type FoldState, forget } from "./fold-state.ts";
 import { emptiesAfterMicros } from "./empties-after.ts";
 import { hopForSession, hopForWindow } from "./hop-ladder.ts";
 import { cutSession } from "./session-window.ts";
-import { PlacedStates } from "./placed-state.ts";
-import { decodeState, encodeState, hasObjects } from "./state-codec.ts";
+import { isPlaceable, PlacedStates } from "./placed-state.ts";
+import { decodeState, encodeState } from "./state-codec.ts";
 import {
   type CompiledFeature,
   createReadBuffer,
@@ -77,7 +77,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
     }));
     this.inputColumns = plan.inputColumns;
     this.eventColumns = plan.eventColumns;
-    this.placed = hasObjects(plan.state) ? null : new PlacedStates(plan.state);
+    this.placed = isPlaceable(plan.state) ? new PlacedStates(plan.state) : null;
     this.#record = new EventRecord(plan);
     this.#keyParts = plan.key.map(() => null);
     this.#keyTypes = plan.key.map(({ type }) => type);

@@ -7,6 +7,7 @@ import { sumOf } from "./count-and-sum.ts";
 import type { Box, CustomStates } from "./custom-states.ts";
 import { conformingValue } from "./custom-value.ts";
 import { varianceOf } from "./moments.ts";
+import { valueOf } from "./placed-values.ts";
 
 /** The value, null where there is none, or `FAILED`. Never throws. */
 export type FeatureReader = (cells: Cells, asOf: number) => Value | typeof FAILED;
@@ -68,7 +69,7 @@ export function readNumberAt(timeCell: number, type: ValueType, allowNonFinite: 
 }
 
 export function readObjectAt(objectCell: number): FeatureReader {
-  return ({ objects }) => objects[objectCell] as Value;
+  return ({ objects }) => valueOf(objects[objectCell]) as Value;
 }
 
 /** A custom state kept as text: a lifetime's. */

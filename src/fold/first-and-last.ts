@@ -17,22 +17,28 @@ import {
 /** Whether values are kept among the numbers or among the objects. */
 export type ValueKind = "number" | "object";
 
+/** Whether an accumulator has an object cell, which holds a value or null. */
+export function keepsObject(accumulator: Accumulator): boolean {
+  const isEnd = accumulator instanceof FirstAccumulator || accumulator instanceof LastAccumulator;
+  return isEnd && accumulator.kind === "object";
+}
+
 export class FirstAccumulator implements Accumulator {
   readonly #cell: number;
   readonly #objectCell: number;
   readonly #channel: Channel;
-  readonly #kind: ValueKind;
+  readonly kind: ValueKind;
 
   constructor(channel: Channel, kind: ValueKind, cell: number, objectCell: number) {
     this.#channel = channel;
-    this.#kind = kind;
+    this.kind = kind;
     this.#cell = cell;
     this.#objectCell = objectCell;
   }
 
   clear(into: Cells, at: number, objectAt: number): void {
     into.numbers[at + this.#cell] = Number.POSITIVE_INFINITY;
-    if (this.#kind === "number") into.numbers[at + this.#cell + 1] = 0;
+    if (this.kind === "number") into.numbers[at + this.#cell + 1] = 0;
     else into.objects[objectAt + this.#objectCell] = null;
   }
 
@@ -42,7 +48,7 @@ export class FirstAccumulator implements Accumulator {
     const time = raw.numbers[rawAt]!;
     if (time >= into.numbers[at + this.#cell]!) return;
     into.numbers[at + this.#cell] = time;
-    if (this.#kind === "number") into.numbers[at + this.#cell + 1] = raw.numbers[rawAt + inputCell]!;
+    if (this.kind === "number") into.numbers[at + this.#cell + 1] = raw.numbers[rawAt + inputCell]!;
     else into.objects[objectAt + this.#objectCell] = raw.objects[rawObjectAt + inputCell];
   }
 
@@ -58,7 +64,7 @@ export class FirstAccumulator implements Accumulator {
       const at = i * stride;
       if ((raw.numbers[at + maskCell]! & bit) === 0) continue;
       into.numbers[this.#cell] = raw.numbers[at]!;
-      if (this.#kind === "number") into.numbers[this.#cell + 1] = raw.numbers[at + inputCell]!;
+      if (this.kind === "number") into.numbers[this.#cell + 1] = raw.numbers[at + inputCell]!;
       else into.objects[this.#objectCell] = raw.objects[i * objectStride + inputCell];
       return;
     }
@@ -82,7 +88,7 @@ export class FirstAccumulator implements Accumulator {
 
   #copy(into: Cells, at: number, objectAt: number, from: Cells, fromAt: number, fromObjectAt: number): void {
     into.numbers[at + this.#cell] = from.numbers[fromAt + this.#cell]!;
-    if (this.#kind === "number") into.numbers[at + this.#cell + 1] = from.numbers[fromAt + this.#cell + 1]!;
+    if (this.kind === "number") into.numbers[at + this.#cell + 1] = from.numbers[fromAt + this.#cell + 1]!;
     else into.objects[objectAt + this.#objectCell] = from.objects[fromObjectAt + this.#objectCell];
   }
 }
@@ -91,18 +97,18 @@ export class LastAccumulator implements Accumulator {
   readonly #cell: number;
   readonly #objectCell: number;
   readonly #channel: Channel;
-  readonly #kind: ValueKind;
+  readonly kind: ValueKind;
 
   constructor(channel: Channel, kind: ValueKind, cell: number, objectCell: number) {
     this.#channel = channel;
-    this.#kind = kind;
+    this.kind = kind;
     this.#cell = cell;
     this.#objectCell = objectCell;
   }
 
   clear(into: Cells, at: number, objectAt: number): void {
     into.numbers[at + this.#cell] = Number.NEGATIVE_INFINITY;
-    if (this.#kind === "number") into.numbers[at + this.#cell + 1] = 0;
+    if (this.kind === "number") into.numbers[at + this.#cell + 1] = 0;
     else into.objects[objectAt + this.#objectCell] = null;
   }
 
@@ -112,7 +118,7 @@ export class LastAccumulator implements Accumulator {
     const time = raw.numbers[rawAt]!;
     if (time < into.numbers[at + this.#cell]!) return;
     into.numbers[at + this.#cell] = time;
-    if (this.#kind === "number") into.numbers[at + this.#cell + 1] = raw.numbers[rawAt + inputCell]!;
+    if (this.kind === "number") into.numbers[at + this.#cell + 1] = raw.numbers[rawAt + inputCell]!;
     else into.objects[objectAt + this.#objectCell] = raw.objects[rawObjectAt + inputCell];
   }
 
@@ -129,7 +135,7 @@ export class LastAccumulator implements Accumulator {
       const at = i * stride;
       if ((raw.numbers[at + maskCell]! & bit) === 0) continue;
       into.numbers[this.#cell] = raw.numbers[at]!;
-      if (this.#kind === "number") into.numbers[this.#cell + 1] = raw.numbers[at + inputCell]!;
+      if (this.kind === "number") into.numbers[this.#cell + 1] = raw.numbers[at + inputCell]!;
       else into.objects[this.#objectCell] = raw.objects[i * objectStride + inputCell];
       return;
     }
@@ -154,7 +160,7 @@ export class LastAccumulator implements Accumulator {
 
   #copy(into: Cells, at: number, objectAt: number, from: Cells, fromAt: number, fromObjectAt: number): void {
     into.numbers[at + this.#cell] = from.numbers[fromAt + this.#cell]!;
-    if (this.#kind === "number") into.numbers[at + this.#cell + 1] = from.numbers[fromAt + this.#cell + 1]!;
+    if (this.kind === "number") into.numbers[at + this.#cell + 1] = from.numbers[fromAt + this.#cell + 1]!;
     else into.objects[objectAt + this.#objectCell] = from.objects[fromObjectAt + this.#objectCell];
   }
 }

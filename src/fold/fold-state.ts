@@ -3,6 +3,7 @@
  */
 import type { Accumulator, Cells } from "./accumulator.ts";
 import { BucketList } from "./bucket-list.ts";
+import type { PlacedValue } from "./placed-values.ts";
 import type { ViewState } from "./view-fold.ts";
 
 /** How the lifetime group is laid out; the same for all entities of a view. */
@@ -10,9 +11,13 @@ export interface LifetimeLayout {
   readonly accumulators: readonly Accumulator[];
   readonly stride: number;
   readonly objectStride: number;
+  /** Whether all object cells hold values or null: what is in one never changes in place. */
+  readonly hasValuesAlone: boolean;
   /** Text of the empty state of every custom aggregation, by its object cell. */
   readonly customEmpty: readonly { readonly objectCell: number; readonly text: string }[];
 }
+
+const NO_VALUES: readonly PlacedValue[] = [];
 
 export class FoldState implements ViewState {
   lastOffset: number = Number.NEGATIVE_INFINITY;
@@ -21,19 +26,22 @@ export class FoldState implements ViewState {
   eventCount: number = 0;
   readonly lifetime: Cells;
   readonly list: BucketList = new BucketList();
+  /** Of a state that stands for such as lie in cells: for the values there, one an object cell of `lifetime`. */
+  readonly placedValues: readonly PlacedValue[];
 
-  constructor(lifetime: Cells) {
+  constructor(lifetime: Cells, placedValues: readonly PlacedValue[] = NO_VALUES) {
     this.lifetime = lifetime;
+    this.placedValues = placedValues;
   }
 }
 
-export function emptyState(layout: LifetimeLayout): FoldState {
+export function emptyState(layout: LifetimeLayout, placedValues?: readonly PlacedValue[]): FoldState {
   const lifetime: Cells = {
     numbers: new Float64Array(layout.stride),
     objects: Array.from<unknown>({ length: layout.objectStride }).fill(null),
   };
   clearLifetime(lifetime, layout);
-  return new FoldState(lifetime);
+  return new FoldState(lifetime, placedValues);
 }
 
 /** Empties a state but for its place in the log: what `forgetAfter` does. */

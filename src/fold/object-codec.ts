@@ -18,7 +18,7 @@ export class ObjectWriter {
   #length: number = 0;
 
   putAll(objects: readonly unknown[], begin: number, end: number): void {
-    for (let i = begin; i < end; i++) this.#put(objects[i]);
+    for (let i = begin; i < end; i++) this.put(objects[i]);
   }
 
   bytes(): Uint8Array {
@@ -38,7 +38,7 @@ export class ObjectWriter {
     this.#length = 0;
   }
 
-  #put(value: unknown): void {
+  put(value: unknown): void {
     if (value === null || value === undefined) this.#tag(0);
     else if (typeof value === "boolean") this.#tag(value ? 2 : 1);
     else if (typeof value === "number") this.#number(value);
@@ -54,7 +54,7 @@ export class ObjectWriter {
       const elements = value as readonly Value[];
       this.#tag(7);
       this.#size(elements.length);
-      for (const element of elements) this.#put(element);
+      for (const element of elements) this.put(element);
     }
   }
 

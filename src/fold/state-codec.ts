@@ -15,6 +15,7 @@ import { OnefoldError } from "../base/errors.ts";
 import type { BucketLayout } from "./bucket-layout.ts";
 import { FoldState, type LifetimeLayout } from "./fold-state.ts";
 import { ObjectReader, ObjectWriter } from "./object-codec.ts";
+import { valueOf } from "./placed-values.ts";
 
 export const STATE_CODEC_VERSION = 1;
 
@@ -249,7 +250,7 @@ function encodeObjects(
   if (!hasObjects(layout)) return null;
   const { list } = state;
   const writer = new ObjectWriter();
-  writer.putAll(state.lifetime.objects, 0, layout.lifetime.objectStride);
+  for (let i = 0; i < layout.lifetime.objectStride; i++) writer.put(valueOf(state.lifetime.objects[i]));
   const bucketsFrom = list.bucketStart * objectStride;
   writer.putAll(list.buckets.objects, bucketsFrom, bucketsFrom + list.bucketCount * objectStride);
   const rawFrom = list.rawStart * rawObjectStride;

@@ -100,7 +100,7 @@ export interface ViewFold<S extends ViewState = ViewState> extends ViewReader<S>
   reader(slots: readonly number[]): ViewReader<S>;
   /** Same state, same bytes: at any batch size, on any Node version. */
   encode(state: S): Uint8Array;
-  /** How states lie in cells of memory that many share; null where there are others than numbers in them. */
+  /** How states lie in cells of memory that many share; null where something in them can lie on the heap alone. */
   readonly placed: PlacedFold<S> | null;
   /**
    * Throws `STATE_CODEC` for bytes of another codec version or another definition. Copies what it keeps. Where `over` is

@@ -23,6 +23,7 @@ import { joinCountsAndSums } from "./count-and-sum.ts";
 import { type CompiledDerived, compileDerived } from "./derive.ts";
 import { expressionColumns } from "./expression.ts";
 import type { FeatureReader, PlannedReader } from "./feature-reader.ts";
+import { keepsObject } from "./first-and-last.ts";
 import type { LifetimeLayout } from "./fold-state.ts";
 import { hopForWindow, hopsByLength } from "./hop-ladder.ts";
 import { planRead, type ReadPlan, sessionKey } from "./read-plan.ts";
@@ -89,6 +90,9 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
     accumulators: accumulatorsOf(cells.lifetime.accumulators),
     stride: cells.lifetime.numberCells,
     objectStride: cells.lifetime.objectCells,
+    hasValuesAlone:
+      cells.lifetime.accumulators.filter(({ accumulator }) => keepsObject(accumulator)).length ===
+      cells.lifetime.objectCells,
     customEmpty: cells.customs.flatMap(({ states, lifetimeCell }) =>
       lifetimeCell === -1 ? [] : [{ objectCell: lifetimeCell, text: states.emptyText }],
     ),

@@ -4,8 +4,8 @@
  *
  * A state that the store does not yet hold as it is (changed, or in a commit under way) is never let go.
  *
- * States that are numbers alone, as most are, lie beside the heap and are folded into there (`placed-states.ts`); others
- * are objects of it (`object-states.ts`).
+ * States that are numbers and first and last values of all time, as most are, lie beside the heap and are folded into there
+ * (`placed-states.ts`); others are objects of it (`object-states.ts`).
  *
  * While there is room all that is asked for stays. Once there is none, only each so many-th of what is not in memory
  * takes the place of something that is: what is asked for often is in before long, and what is asked for once is not

@@ -1,5 +1,5 @@
 /**
- * Hot states that are not numbers alone (of sketches, texts, lists): objects of the heap.
+ * Hot states that cannot lie in cells (of sketches, lists, texts in a window): objects of the heap.
  *
  * Letting go takes second chances: a hand goes round the entries, takes what was used
  * since its last visit for unused from now on, and lets go what was not. The hand stays where it stopped: a Map that is

@@ -1,5 +1,5 @@
 /**
- * Memory for states of one view that are numbers alone, outside the heap, where the garbage collector does not look: a
+ * Memory for states of one view that can lie in cells, outside the heap, where the garbage collector does not look: a
  * state as objects costs it more than all that is in it, and a million of them hold everything up for seconds. States
  * are read and folded into where they lie (`PlacedFold`).
  *

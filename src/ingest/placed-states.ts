@@ -1,6 +1,6 @@
 /**
- * Hot states that are numbers alone: each lies in its view's own memory beside the heap (`placed-memory.ts`), is read
- * and folded into there, and is encoded only when it is written whole. So an event that is in its tail costs a state
+ * Hot states that can lie in cells, those of numbers and of the first and last values of all time: each lies in its view's
+ * own memory beside the heap (`placed-memory.ts`), is read and folded into there, and is encoded only when it is written whole. So an event that is in its tail costs a state
  * little more than its own cells.
  *
  * There is one state object for all that are in memory, and one for those that are not: what is asked for is good until

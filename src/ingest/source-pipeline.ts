@@ -194,19 +194,17 @@ export class SourcePipeline {
   }
 
   /**
-   * Takes in rows (objects of JSON data); resolves once every row that passed is durable and folded, and
-   * every one that did not is a durable dead letter. Up to 100,000 rows that passed are in the log together or,
-   * where the disk fails or the process ends, not at all. Throws `BACKPRESSURE` (nothing of the push was taken
-   * in), `STORAGE_FAILED` (nothing of the push is acknowledged).
+   * Takes in rows (objects of JSON data); resolves once every row that passed is durable and folded, and every one that did
+   * not is a durable dead letter. Up to 100,000 rows that passed are in the log together or, where the disk fails or the
+   * process ends, not at all. Throws `BACKPRESSURE` (nothing of it was taken in), `STORAGE_FAILED` (nothing is acknowledged).
    */
   async push(rows: readonly unknown[], faults: RowFaults = NO_FAULTS, nameOf?: RowNames): Promise<PushResult> {
     return this.#pushes.push(rows, faults, true, nameOf);
   }
 
   /**
-   * Takes in corrections, as `correctionRows` gives them; resolves once they are durable and folded. No push may be under
-   * way, and all that is in the log must be archived. Throws `STORAGE_FAILED`; what folds them may fail too (`TABLE_INVALID` where
-   * the table is refused by then), and then the source stops until it is opened anew.
+   * Takes in corrections, as `correctionRows` gives them; resolves once they are durable and folded. No push may be under way,
+   * and all that is in the log must be archived. Throws `STORAGE_FAILED`, and what folds them: then the source stops.
    */
   async correct(rows: readonly CheckedRow[]): Promise<readonly LogEvent[]> {
     return this.#pushes.counted(rows.length, async () => {

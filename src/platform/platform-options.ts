@@ -43,7 +43,7 @@ export interface PlatformOptions extends StandingChecksOptions {
   readonly onRegistryTrouble?: (trouble: OnefoldError | null) => void;
   /**
    * What states of entities that were read or changed lately may take in memory, over all views: beside the heap where
-   * they are numbers alone, on it else. Others are read from the online store. Default a quarter of the memory that the
+   * they are numbers and values of `first` and `last` over all time, on it else. Others are read from the online store. Default a quarter of the memory that the
    * machine has or the process may have, and of the heap two fifths of what it may grow to.
    */
   readonly stateMemoryBytes?: number;
