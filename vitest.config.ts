@@ -5,6 +5,7 @@ import { LongestFirst } from "./test/longest-first.ts";
 const TIMED = [
   "test/ingest/hot-states.test.ts",
   "test/online-store/redis/redis-outages.test.ts",
+  "test/platform/workers.test.ts",
   "test/serve/http-server.test.ts",
 ];
 
@@ -175,7 +176,8 @@ const node24 = [
   project("shared", BY_NODE, 2, 0, { exclude: [...NOT_QUICK, ...ALONE, ...NOT_BY_NODE], isolate: false }),
   project("timed", ["test/ingest/hot-states.test.ts", "test/serve/http-server.test.ts"], 1, 1, { retry: 2 }),
 ];
-const long = [project("journeys", JOURNEYS, WORKERS, 0), project("faults", FAULTS, WORKERS, 1)];
+/** Each starts servers and processes that take a core themselves. */
+const long = [project("journeys", JOURNEYS, 2, 0), project("faults", FAULTS, 2, 1)];
 
 export default defineConfig({
   test: {
