@@ -99,8 +99,6 @@ export function brokerProperties(address: string, controllerPort: number): Recor
     "share.coordinator.state.topic.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
     "auto.create.topics.enable": "false",
-    // What is forgotten is gone once it is compacted: the cleaner looks for that every 15 seconds by default.
-    "log.cleaner.backoff.ms": "500",
   };
 }
 
