@@ -9,7 +9,6 @@ import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
 const buildStamp = join(root, "dist", ".built");
-const bundled = join(root, ".cache", "cli", "cli", "main.js");
 
 export function say(text) {
   process.stdout.write(`\n> ${text}\n`);
@@ -78,21 +77,18 @@ function newestChangeMillis(path) {
 }
 
 function buildIsCurrent() {
-  if (!existsSync(buildStamp) || !existsSync(bundled)) return false;
-  const inputs = ["src", "scripts/bundle-cli.mjs", "tsconfig.json", "tsconfig.build.json", "package-lock.json"].map(
-    (name) => join(root, name),
-  );
+  if (!existsSync(buildStamp)) return false;
+  const inputs = ["src", "tsconfig.json", "tsconfig.build.json", "package-lock.json"].map((name) => join(root, name));
   return Math.max(...inputs.map(newestChangeMillis)) < statSync(buildStamp).mtimeMs;
 }
 
-/** Compiles src/ to dist/, and bundles the command line for the tests, unless dist/ is newer; returns an exit code. */
+/** Compiles src/ to dist/ unless dist/ is newer; returns the compiler's exit code. */
 export function build() {
   if (buildIsCurrent()) return 0;
   say("Building: tsc -p tsconfig.build.json");
   rmSync(join(root, "dist"), { recursive: true, force: true });
   const startedAt = new Date();
-  const compiled = runPackage("typescript/bin/tsc", ["-p", "tsconfig.build.json"]);
-  const code = compiled === 0 ? run(process.execPath, ["scripts/bundle-cli.mjs"]) : compiled;
+  const code = runPackage("typescript/bin/tsc", ["-p", "tsconfig.build.json"]);
   if (code === 0) {
     mkdirSync(join(root, "dist"), { recursive: true });
     writeFileSync(buildStamp, "");

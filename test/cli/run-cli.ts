@@ -1,15 +1,12 @@
 /**
  * Runs the built command line as its users do: as a child process.
- *
- * It is the built one bundled into few files (`scripts/bundle-cli.mjs`), which takes half as long to start; `shippedPath` is
- * what users have: from there run `commands.test.ts`, `serve.test.ts`, the quick start, and of `mostlyHere` the first of each command.
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-export const cliPath: string = fileURLToPath(new URL("../../.cache/cli/cli/main.js", import.meta.url));
-export const shippedPath: string = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+export const cliPath: string = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+export const shippedPath: string = cliPath;
 
 export interface CliResult {
   readonly exitCode: number | null;
