@@ -109,7 +109,7 @@ const ALONE = [
   "test/monitor/metrics/{metrics,usage}.test.ts",
   "test/offline-store/csv-file.test.ts",
   "test/platform/{batch-source,corrections,dead-letter-desk,drafts,kept-answers,kept-answers-fuzz,on-demand}.test.ts",
-  "test/platform/{polled-source,push-over-http,workers}.test.ts",
+  "test/platform/{polled-source,push-over-http}.test.ts",
   "test/platform/monitoring/{monitoring,usage}.test.ts",
   "test/platform/online/*.test.ts",
   "test/platform/training-jobs/*.test.ts",

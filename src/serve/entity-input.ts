@@ -123,7 +123,7 @@ export function unreadKeyChecks(
     );
   if (checks.length === 0) return null;
   return (row) => {
-    for (const { entity, part, values } of checks) checkedPart(entity, part, values[row]);
+    for (const { entity, part, values } of checks) checkedPart(checksOf(entity), part, values[row]);
   };
 }
 
@@ -165,12 +165,12 @@ function keyFromParts(entity: EntityDefinition, parts: readonly unknown[]): Enti
     });
   }
   const values: Value[] = [];
-  for (let i = 0; i < parts.length; i++) values.push(checkedPart(entity, i, parts[i]));
-  return encodeEntityKey(values, checksOf(entity).types);
+  const checks = checksOf(entity);
+  for (let i = 0; i < parts.length; i++) values.push(checkedPart(checks, i, parts[i]));
+  return encodeEntityKey(values, checks.types);
 }
 
-function checkedPart(entity: EntityDefinition, part: number, given: unknown): Value {
-  const { types, options } = checksOf(entity);
+function checkedPart({ types, options }: KeyChecks, part: number, given: unknown): Value {
   const value = checkValue(given, types[part]!, options[part]!);
   const { where } = options[part]!;
   if (value === null) throw new OnefoldError("KEY_MISSING", `${where} is null or missing`, { where });

@@ -1,21 +1,20 @@
 /**
- * The command line: a project from `init`, real files, a real server. Each command is run as its users run it, as it is
- * shipped and as a process of its own, once; what else is asked of it, in this process.
+ * The command line: a project from `init`, real files, a real server. Each command is run as its users run it, built and
+ * as a process of its own, once; what else is asked of it, in this process.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type CliResult, runCli as run, shippedPath } from "./run-cli.ts";
+import { cliPath, runCli } from "./run-cli.ts";
 import { mostlyHere, runHere, runJsonHere } from "./run-here.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "onefold-cli-"));
 const project = join(folder, "shop");
 const inProject = mostlyHere();
-const runCli = (args: readonly string[], cwd: string): Promise<CliResult> => run(args, cwd, shippedPath);
 const json = (...args: string[]): ReturnType<typeof runJsonHere> => inProject.runJson(args, project);
-const text = (...args: string[]): Promise<CliResult> => inProject.runCli(args, project);
+const text = (...args: string[]): ReturnType<typeof runCli> => inProject.runCli(args, project);
 const payments = (): Record<string, unknown>[] =>
   readFileSync(join(project, "events.ndjson"), "utf8")
     .trim()
@@ -265,7 +264,7 @@ describe("onefold, in a project that init wrote", () => {
 
 describe("onefold serve", () => {
   it("serves commands with --url, keeps the folder to itself, stops on SIGTERM, and passes the audit", async () => {
-    const server = spawn(process.execPath, [shippedPath, "serve", "--port", "0", "--sample", "1", "--json"], {
+    const server = spawn(process.execPath, [cliPath, "serve", "--port", "0", "--sample", "1", "--json"], {
       cwd: project,
       stdio: ["ignore", "pipe", "inherit"],
     });

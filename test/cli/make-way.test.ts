@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openOwnerDesk, type OwnerDesk } from "../../src/cli/owner-desk.ts";
-import { shippedPath } from "./run-cli.ts";
+import { cliPath } from "./run-cli.ts";
 
 let folder: string;
 let data: string;
@@ -36,7 +36,7 @@ afterAll(async () => {
 });
 
 async function seenOf(...args: string[]): Promise<{ readonly seen: boolean[]; readonly priority: number }> {
-  const command = ["--require", join(folder, "seen.cjs"), shippedPath, ...args];
+  const command = ["--require", join(folder, "seen.cjs"), cliPath, ...args];
   const { stderr } = await promisify(execFile)(process.execPath, command, { cwd: folder }).catch(
     (failed: { readonly stderr: string }) => failed,
   );

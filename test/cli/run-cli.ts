@@ -1,12 +1,9 @@
-/**
- * Runs the built command line as its users do: as a child process.
- */
+/** Runs the built command line as its users do: as a child process. */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export const cliPath: string = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
-export const shippedPath: string = cliPath;
 
 export interface CliResult {
   readonly exitCode: number | null;
@@ -14,9 +11,9 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-export async function runCli(args: readonly string[], cwd: string, program = cliPath): Promise<CliResult> {
-  if (!existsSync(program)) throw new Error("dist/ is not built: run `npm run build`");
-  const child = spawn(process.execPath, [program, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+export async function runCli(args: readonly string[], cwd: string): Promise<CliResult> {
+  if (!existsSync(cliPath)) throw new Error("dist/ is not built: run `npm run build`");
+  const child = spawn(process.execPath, [cliPath, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
@@ -31,9 +28,8 @@ export async function runCli(args: readonly string[], cwd: string, program = cli
 export async function runJson(
   args: readonly string[],
   cwd: string,
-  program = cliPath,
 ): Promise<{ readonly exitCode: number | null; readonly result: Record<string, any> }> {
-  const { exitCode, stdout, stderr } = await runCli([...args, "--json"], cwd, program);
+  const { exitCode, stdout, stderr } = await runCli([...args, "--json"], cwd);
   const lines = stdout.trimEnd().split("\n");
   if (lines.length !== 1) throw new Error(`expected one line on stdout, got:\n${stdout}\n${stderr}`);
   return { exitCode, result: JSON.parse(lines[0]!) };

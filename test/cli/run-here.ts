@@ -4,14 +4,9 @@
  * signals, several at a time, the built files) is tested with `runCli`, of each command at least once.
  */
 import { fileURLToPath } from "node:url";
-import { type CliResult, runCli, runJson, shippedPath } from "./run-cli.ts";
+import { type CliResult, runCli, runJson } from "./run-cli.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-
-export interface MostlyHere {
-  readonly runCli: typeof runHere;
-  readonly runJson: typeof runJsonHere;
-}
 
 let runs = 0;
 let last: Promise<unknown> = Promise.resolve();
@@ -34,8 +29,8 @@ export async function runJsonHere(
   return { exitCode, result: JSON.parse(lines[0]!) };
 }
 
-/** Of each command the first run is a process of its own, of what is shipped; the others are run here. */
-export function mostlyHere(): MostlyHere {
+/** Of each command the first run is a process of its own, of what is built; the others are run here. */
+export function mostlyHere(): { readonly runCli: typeof runCli; readonly runJson: typeof runJson } {
   const seen = new Set<string>();
   const isFirst = ([command = ""]: readonly string[]): boolean => {
     const isNew = !seen.has(command);
@@ -43,8 +38,8 @@ export function mostlyHere(): MostlyHere {
     return isNew;
   };
   return {
-    runCli: (args, cwd) => (isFirst(args) ? runCli(args, cwd, shippedPath) : runHere(args, cwd)),
-    runJson: (args, cwd) => (isFirst(args) ? runJson(args, cwd, shippedPath) : runJsonHere(args, cwd)),
+    runCli: (args, cwd) => (isFirst(args) ? runCli : runHere)(args, cwd),
+    runJson: (args, cwd) => (isFirst(args) ? runJson : runJsonHere)(args, cwd),
   };
 }
 

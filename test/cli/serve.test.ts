@@ -6,7 +6,7 @@ import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "redis";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runCli, runJson, shippedPath } from "./run-cli.ts";
+import { cliPath, runCli, runJson } from "./run-cli.ts";
 
 let folder: string;
 let server: ChildProcess | null = null;
@@ -26,7 +26,7 @@ describe("onefold serve", () => {
     expect((await runJson(["ingest", "events.ndjson", "--source", "payments"], project)).exitCode).toBe(0);
     const more = 'export const more = service("more", { features: [spending.pick("payments_1h")] });\n';
     await appendFile(join(project, "features.ts"), more);
-    const child = spawn(process.execPath, [shippedPath, "serve", "--port", "0", "--resp-port", "0", "--json"], {
+    const child = spawn(process.execPath, [cliPath, "serve", "--port", "0", "--resp-port", "0", "--json"], {
       cwd: project,
       env: { ...process.env, ONEFOLD_PASSWORD: "sesame" },
       stdio: ["ignore", "pipe", "inherit"],
@@ -67,7 +67,7 @@ describe("onefold serve", () => {
     const project = join(folder, "shop");
     await runCli(["apply"], project);
     await runJson(["ingest", "events.ndjson", "--source", "payments"], project);
-    const args = [shippedPath, "serve", "--port", "0", "--resp-port", "0", "--workers", "2", "--json"];
+    const args = [cliPath, "serve", "--port", "0", "--resp-port", "0", "--workers", "2", "--json"];
     const child = spawn(process.execPath, args, {
       cwd: project,
       env: { ...process.env, ONEFOLD_PASSWORD: "sesame" },
@@ -110,7 +110,7 @@ describe("onefold serve", () => {
 
   it("refuses a password that was not filled in, and closes what it had opened", async () => {
     await runCli(["init", "shop"], folder);
-    const args = [shippedPath, "serve", "--port", "0", "--resp-port", "0"];
+    const args = [cliPath, "serve", "--port", "0", "--resp-port", "0"];
     const child = spawn(process.execPath, args, {
       cwd: join(folder, "shop"),
       env: { ...process.env, ONEFOLD_PASSWORD: "" },

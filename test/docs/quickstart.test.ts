@@ -8,7 +8,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { shippedPath } from "../cli/run-cli.ts";
+import { cliPath } from "../cli/run-cli.ts";
 
 const page = readFileSync(new URL("../../docs/quickstart.md", import.meta.url), "utf8");
 const folder = mkdtempSync(join(tmpdir(), "onefold-quickstart-"));
@@ -88,7 +88,7 @@ async function stopServer(): Promise<number | null> {
 describe("docs/quickstart.md", () => {
   beforeAll(() => {
     mkdirSync(join(folder, "bin"));
-    const script = `#!/bin/sh\nexec "${process.execPath}" "${shippedPath}" "$@"\n`;
+    const script = `#!/bin/sh\nexec "${process.execPath}" "${cliPath}" "$@"\n`;
     writeFileSync(join(folder, "bin", "onefold"), script, { mode: 0o755 });
   });
   afterAll(async () => {
