@@ -139,8 +139,9 @@ export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> 
   }
 
   async close(): Promise<void> {
-    await this.#server?.close();
+    // They archive into the folder that goes with the server.
     await Promise.all(this.#workers.map((worker) => worker.kill("SIGKILL")));
+    await this.#server?.close();
     await this.world.close();
     await this.store.close();
     await Promise.all([this.#ownsKafka ? this.kafka.close() : undefined, this.redis.close()]);

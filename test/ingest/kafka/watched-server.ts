@@ -117,8 +117,10 @@ export class WatchedServer {
 
   async close(): Promise<void> {
     this.#isOver = true;
+    const { exitCode, signalCode } = this.#child;
+    const ended = exitCode === null && signalCode === null ? once(this.#child, "exit") : null;
     this.#child.kill("SIGKILL");
-    await this.#asking;
+    await Promise.all([ended, this.#asking]);
     await rm(this.#folder, { recursive: true, force: true });
   }
 
