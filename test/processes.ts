@@ -23,6 +23,17 @@ export function commandOf(pid: number): string {
   }
 }
 
+/** The number of the class that a process, or a thread, is scheduled in; NaN of one that has ended. */
+export function schedulingClassOf(pid: number): number {
+  return Number(statOf(pid)[SCHEDULING_CLASS] ?? Number.NaN);
+}
+
+/** Of what follows a process's name in `/proc`. */
+const SCHEDULING_CLASS = 38;
+/** What is taken off a core the moment that anybody else wakes. */
+export const IDLE_CLASS = 5;
+export const ORDINARY_CLASS = 0;
+
 /** State and parent of a process, and what else follows its name in `/proc`. */
 function statOf(pid: number): string[] {
   try {

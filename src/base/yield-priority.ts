@@ -1,26 +1,33 @@
 /** Processes that make way for those that they work for, on the same core too. */
-import { type ChildProcess, fork } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { type ChildProcess, fork, type ForkOptions, spawnSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
 import { constants, getPriority, setPriority } from "node:os";
 
+/** What Linux names SCHED_IDLE, by the tool that each of its distributions has; where there is none, or none is allowed, as it is. */
+const IDLE_CLASS_SCRIPT = 'if chrt -i 0 true 2>/dev/null; then exec chrt -i 0 "$@"; fi; exec "$@"';
+const SHELL = "/bin/sh";
+
 /**
- * Gives every thread of this process a lower priority than it came with, or `priority`; those that they start take it over.
- * Not the lowest: that waits no less for a server that wakes, and would have nothing of a core that is never idle, where this
- * has a tenth.
+ * From now on this process makes way: each of its threads, and those that they start, have what others leave of a core, and
+ * are taken off it the moment that one of those wakes. A lower priority alone would not do: whoever has the core keeps it to
+ * the end of its slice, some three milliseconds, whatever the priority of the one that wakes. Where the system has no such
+ * class the lower priority is all.
  */
-export function yieldPriority(priority: number = lowered()): void {
-  const threads = process.platform === "linux" ? ownThreads() : [process.pid];
-  for (const thread of threads) lower(thread, priority);
+export function makeWay(): void {
+  lowerThreads(lowered());
+  if (process.platform !== "linux") return;
+  // It says what it cannot do by its exit code: then this process has a lower priority, and that is all.
+  spawnSync("chrt", ["-a", "-i", "-p", "0", String(process.pid)], { stdio: "ignore" });
 }
 
 /**
- * A program as a process of a lower priority from its first instruction on: what it loads before it could lower its own
- * takes half a second of a core, by several threads. It calls `yieldAsForked` first, and is spoken to by messages.
+ * A program as a process that makes way from its first instruction on, as `makeWay` has it: what it loads before it could
+ * see to that takes half a second of a core, by several threads. It calls `yieldAsForked` first, and is spoken to by messages.
  */
 export function forkYielding(program: string, priority: number = lowered()): ChildProcess {
   const child = fork(program, [String(priority)], {
-    // Not this process's own: an inspector's port can be had once.
-    execArgv: [],
+    // Not this process's own flags: an inspector's port can be had once.
+    ...idleClass([]),
     serialization: "advanced",
     // What it says at a violent end is for whoever reads this process's log.
     stdio: ["ignore", "ignore", "inherit", "ipc"],
@@ -30,9 +37,20 @@ export function forkYielding(program: string, priority: number = lowered()): Chi
   return child;
 }
 
+/** How Node, with flags of its own, is forked into the idle class. */
+export function idleClass(flags: readonly string[]): Pick<ForkOptions, "execPath" | "execArgv"> {
+  if (process.platform !== "linux" || !existsSync(SHELL)) return { execArgv: [...flags] };
+  return { execPath: SHELL, execArgv: ["-c", IDLE_CLASS_SCRIPT, "sh", process.execPath, ...flags] };
+}
+
 /** Of a program that was started by `forkYielding`: threads that it had before it was given its priority have it, too. */
 export function yieldAsForked(): void {
-  yieldPriority(Number(process.argv[2]));
+  lowerThreads(Number(process.argv[2]));
+}
+
+function lowerThreads(priority: number): void {
+  const threads = process.platform === "linux" ? ownThreads() : [process.pid];
+  for (const thread of threads) lower(thread, priority);
 }
 
 /** Numbers of this process's threads, the first one's among them. Throws where the system cannot say. */

@@ -1,5 +1,5 @@
 /**
- * Archived events folded in a process of its own, of a lower priority: what computes a view anew beside a server takes
+ * Archived events folded in a process of its own, which makes way: what computes a view anew beside a server takes
  * neither the thread that answers nor its memory. States come in parts, some ahead of the one that is being written.
  *
  * A process that ends by itself fails the fold, `ENGINE_ENDED`. It ends at once when this one does, or when nobody takes

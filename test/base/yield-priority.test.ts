@@ -1,10 +1,12 @@
 /** A process that makes way does so while it loads, too: its threads never have the priority of whoever started it. */
+import { fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { forkYielding } from "../../src/base/yield-priority.ts";
+import { forkYielding, idleClass } from "../../src/base/yield-priority.ts";
+import { IDLE_CLASS, ORDINARY_CLASS } from "../processes.ts";
 
 /** The system may keep one of them from being told before it runs; hardly all. */
 const STARTS = 5;
@@ -15,11 +17,14 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "onefold-yield-"));
   await writeFile(
     join(folder, "program.mjs"),
-    `import { readdirSync } from "node:fs";
+    `import { readdirSync, readFileSync } from "node:fs";
 import { getPriority } from "node:os";
+const threads = readdirSync("/proc/self/task");
 process.send({
-  priorities: readdirSync("/proc/self/task").map((thread) => getPriority(Number(thread))),
+  priorities: threads.map((thread) => getPriority(Number(thread))),
+  classes: threads.map((thread) => Number(readFileSync("/proc/" + thread + "/stat", "utf8").split(") ")[1].split(" ")[38])),
   asked: process.argv[2],
+  flags: process.execArgv,
 });
 process.disconnect();`,
   );
@@ -27,6 +32,28 @@ process.disconnect();`,
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe.runIf(process.platform === "linux")("a process that is started to make way", () => {
+  it("is in the idle class before it has run anything, where the system has one, and runs where it has none", async () => {
+    const own = process.env["PATH"];
+    const classes: number[] = [];
+    for (const path of [own, folder]) {
+      process.env["PATH"] = path;
+      const child = forkYielding(join(folder, "program.mjs"));
+      process.env["PATH"] = own;
+      const [told] = (await once(child, "message")) as [{ readonly classes: readonly number[] }];
+      expect(told.classes.length).toBeGreaterThan(1);
+      classes.push(...new Set(told.classes));
+    }
+    expect(classes).toEqual([IDLE_CLASS, ORDINARY_CLASS]);
+  });
+
+  it("has the flags and the arguments that it was forked with, whatever is in them", async () => {
+    const program = join(folder, "a $(touch b) 'c'.mjs");
+    await copyFile(join(folder, "program.mjs"), program);
+    const child = fork(program, ['"$0"; d *'], idleClass(["--no-deprecation", "--stack-trace-limit=7"]));
+    const [told] = await once(child, "message");
+    expect(told).toMatchObject({ asked: '"$0"; d *', flags: ["--no-deprecation", "--stack-trace-limit=7"] });
+  });
+
   it(
     "has a lower priority before it has run anything, in all threads that it has by then",
     { timeout: 120_000 },

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openOwnerDesk, type OwnerDesk } from "../../src/cli/owner-desk.ts";
+import { IDLE_CLASS, ORDINARY_CLASS } from "../processes.ts";
 import { cliPath } from "./run-cli.ts";
 
 let folder: string;
@@ -20,6 +21,7 @@ beforeAll(async () => {
   await writeFile(
     join(folder, "seen.cjs"),
     `const os = require("node:os");
+const { readFileSync } = require("node:fs");
 const { setPriority } = os;
 const seen = [];
 os.setPriority = (...asked) => {
@@ -27,7 +29,11 @@ os.setPriority = (...asked) => {
   setPriority(...asked);
 };
 require("node:module").syncBuiltinESMExports();
-process.on("exit", () => process.stderr.write("SEEN " + JSON.stringify({ seen, priority: os.getPriority() })));`,
+const schedulingClass = () => Number(readFileSync("/proc/self/stat", "utf8").split(") ")[1].split(" ")[38]);
+process.on("exit", () => {
+  const told = { seen, priority: os.getPriority(), schedulingClass: schedulingClass() };
+  process.stderr.write("SEEN " + JSON.stringify(told));
+});`,
   );
 });
 afterAll(async () => {
@@ -35,7 +41,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function seenOf(...args: string[]): Promise<{ readonly seen: boolean[]; readonly priority: number }> {
+interface Seen {
+  readonly seen: readonly boolean[];
+  readonly priority: number;
+  readonly schedulingClass: number;
+}
+
+async function seenOf(...args: string[]): Promise<Seen> {
   const command = ["--require", join(folder, "seen.cjs"), cliPath, ...args];
   const { stderr } = await promisify(execFile)(process.execPath, command, { cwd: folder }).catch(
     (failed: { readonly stderr: string }) => failed,
@@ -45,7 +57,9 @@ async function seenOf(...args: string[]): Promise<{ readonly seen: boolean[]; re
 
 describe.runIf(process.platform === "linux")("making way for a server", () => {
   it("comes before all that a command loads", async () => {
-    const { seen, priority } = await seenOf("backfill", "visits", "--dry-run", "--data=elsewhere", "--data", "data");
+    const told = await seenOf("backfill", "visits", "--dry-run", "--data=elsewhere", "--data", "data");
+    const { seen, priority, schedulingClass } = told;
+    expect(schedulingClass).toBe(IDLE_CLASS);
     expect(priority).toBe(Math.min(19, getPriority() + 10));
     expect(seen.length).toBeGreaterThan(0);
     expect(seen).not.toContain(true);
@@ -56,9 +70,10 @@ describe.runIf(process.platform === "linux")("making way for a server", () => {
       seenOf("views", "--data", "data"),
       seenOf("backfill", "visits", "--dry-run", "--data", "elsewhere"),
     ];
-    for (const { seen, priority } of await Promise.all(others)) {
+    for (const { seen, priority, schedulingClass } of await Promise.all(others)) {
       expect(seen).toEqual([]);
       expect(priority).toBe(getPriority());
+      expect(schedulingClass).toBe(ORDINARY_CLASS);
     }
   });
 });
