@@ -16,7 +16,9 @@ export type Query = (text: string, values?: readonly unknown[]) => Promise<Rows>
 const CONNECT_MS_MAX = 5000;
 const QUERY_MS_MAX = 5000;
 /** Another apply holds the lock for milliseconds; one whose process hangs loses it after this. */
-const LOCK_MS_MAX = 4000;
+const HANGING_MS_MAX = 3000;
+/** Well above that, so that whoever waits for one that hangs gets it, on a busy machine too. */
+const LOCK_MS_MAX = 4500;
 const RECONNECT_MS = 1000;
 const CLOSE_MS_MAX = 1000;
 const CONNECTIONS_MAX = 2;
@@ -91,7 +93,7 @@ export class PostgresClient {
     try {
       await client.query("BEGIN");
       await client.query(`SET LOCAL lock_timeout = ${LOCK_MS_MAX}`);
-      await client.query(`SET LOCAL idle_in_transaction_session_timeout = ${LOCK_MS_MAX}`);
+      await client.query(`SET LOCAL idle_in_transaction_session_timeout = ${HANGING_MS_MAX}`);
       const result = await work(async (text, values = []) => (await client.query(text, [...values])).rows as Rows);
       await client.query("COMMIT");
       isBroken = false;
