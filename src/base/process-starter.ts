@@ -12,7 +12,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type StartedProcess, startHere } from "./started-process.ts";
 import type { FromStarter, ToStarter } from "./starter-process.ts";
-import { forkYielding } from "./yield-priority.ts";
+import { forkYielding, type Yielding } from "./yield-priority.ts";
 
 const CLOSE_MS = 5000;
 
@@ -52,14 +52,14 @@ export class ProcessStarter {
     return existsSync(program) ? new ProcessStarter(program) : null;
   }
 
-  /** Of the lower priority that the small process has. */
-  start(program: string): StartedProcess {
-    if (this.#hasEnded) return startHere(program);
+  /** Of the lower priority that the small process has, or idle. */
+  start(program: string, { isIdle = false }: Pick<Yielding, "isIdle"> = {}): StartedProcess {
+    if (this.#hasEnded) return startHere(program, { isIdle });
     const id = this.#nextId++;
     const listeners: Listeners = { message: () => undefined, end: () => undefined };
     this.#processes.set(id, listeners);
     this.#holdThisProcess(true);
-    this.#tell({ kind: "start", id, program });
+    this.#tell({ kind: "start", id, program, isIdle });
     return {
       onMessage: (hear) => (listeners.message = hear),
       onEnd: (hear) => (listeners.end = hear),

@@ -1,6 +1,6 @@
 /** A program of this package that runs as a process of a lower priority, as whoever started it has it. */
 import type { ChildProcess } from "node:child_process";
-import { forkYielding, lowered } from "./yield-priority.ts";
+import { forkYielding, type Yielding } from "./yield-priority.ts";
 
 /** So long may a program take to end once it is let go of. */
 const LET_GO_MS = 5000;
@@ -16,11 +16,11 @@ export interface StartedProcess {
   letGo(): void;
 }
 
-export type StartProcess = (program: string) => StartedProcess;
+export type StartProcess = (program: string, yielding?: Pick<Yielding, "isIdle">) => StartedProcess;
 
 /** By this process itself. */
-export function startHere(program: string, priority: number = lowered()): StartedProcess {
-  return started(forkYielding(program, priority));
+export function startHere(program: string, yielding?: Yielding): StartedProcess {
+  return started(forkYielding(program, yielding));
 }
 
 function started(child: ChildProcess): StartedProcess {

@@ -8,7 +8,7 @@ import { yieldAsForked } from "./yield-priority.ts";
 
 /** `id` is the asker's. */
 export type ToStarter =
-  | { readonly kind: "start"; readonly id: number; readonly program: string }
+  | { readonly kind: "start"; readonly id: number; readonly program: string; readonly isIdle: boolean }
   | { readonly kind: "say"; readonly id: number; readonly message: unknown }
   | { readonly kind: "letGo"; readonly id: number };
 
@@ -24,7 +24,7 @@ function hear(asked: ToStarter): void {
   else if (asked.kind === "letGo") processes.get(id)?.letGo();
   else {
     // This one's own priority is the lower one.
-    const one = startHere(asked.program, getPriority());
+    const one = startHere(asked.program, { priority: getPriority(), isIdle: asked.isIdle });
     processes.set(id, one);
     one.onMessage((message) => say({ kind: "said", id, message }));
     one.onEnd((how) => {

@@ -8,26 +8,34 @@ const IDLE_CLASS_SCRIPT = 'if chrt -i 0 true 2>/dev/null; then exec chrt -i 0 "$
 const SHELL = "/bin/sh";
 
 /**
- * From now on this process makes way: each of its threads, and those that they start, have what others leave of a core, and
- * are taken off it the moment that one of those wakes. A lower priority alone would not do: whoever has the core keeps it to
- * the end of its slice, some three milliseconds, whatever the priority of the one that wakes. Where the system has no such
- * class the lower priority is all.
+ * From now on this process is idle: each of its threads, and those that they start, have what others leave of a core, and
+ * are taken off it the moment that one of those wakes. Of a lower priority alone, whoever has the core keeps it to the end of
+ * its slice, some three milliseconds, whoever wakes; but it has a tenth of a core that is never idle, where this has
+ * nothing: it is for what may wait as long as it must. Where the system has no such class the lower priority is all.
  */
-export function makeWay(): void {
+export function yieldAll(): void {
   lowerThreads(lowered());
   if (process.platform !== "linux") return;
   // It says what it cannot do by its exit code: then this process has a lower priority, and that is all.
   spawnSync("chrt", ["-a", "-i", "-p", "0", String(process.pid)], { stdio: "ignore" });
 }
 
+export interface Yielding {
+  /** Instead of the one that makes way for this process. */
+  readonly priority?: number;
+  /** As `yieldAll` has it. */
+  readonly isIdle?: boolean;
+}
+
 /**
- * A program as a process that makes way from its first instruction on, as `makeWay` has it: what it loads before it could
+ * A program as a process of a lower priority, or an idle one, from its first instruction on: what it loads before it could
  * see to that takes half a second of a core, by several threads. It calls `yieldAsForked` first, and is spoken to by messages.
  */
-export function forkYielding(program: string, priority: number = lowered()): ChildProcess {
+export function forkYielding(program: string, { priority = lowered(), isIdle = false }: Yielding = {}): ChildProcess {
   const child = fork(program, [String(priority)], {
     // Not this process's own flags: an inspector's port can be had once.
-    ...idleClass([]),
+    execArgv: [],
+    ...(isIdle ? idleClass() : {}),
     serialization: "advanced",
     // What it says at a violent end is for whoever reads this process's log.
     stdio: ["ignore", "ignore", "inherit", "ipc"],
@@ -37,10 +45,9 @@ export function forkYielding(program: string, priority: number = lowered()): Chi
   return child;
 }
 
-/** How Node, with flags of its own, is forked into the idle class. */
-export function idleClass(flags: readonly string[]): Pick<ForkOptions, "execPath" | "execArgv"> {
-  if (process.platform !== "linux" || !existsSync(SHELL)) return { execArgv: [...flags] };
-  return { execPath: SHELL, execArgv: ["-c", IDLE_CLASS_SCRIPT, "sh", process.execPath, ...flags] };
+function idleClass(): Pick<ForkOptions, "execPath" | "execArgv"> {
+  if (process.platform !== "linux" || !existsSync(SHELL)) return {};
+  return { execPath: SHELL, execArgv: ["-c", IDLE_CLASS_SCRIPT, "sh", process.execPath] };
 }
 
 /** Of a program that was started by `forkYielding`: threads that it had before it was given its priority have it, too. */

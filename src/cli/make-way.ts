@@ -3,7 +3,7 @@
  * they load takes several threads a fifth of a second of the core that the server may answer on.
  */
 import { existsSync } from "node:fs";
-import { makeWay } from "../base/yield-priority.ts";
+import { yieldAll } from "../base/yield-priority.ts";
 import { deskPath } from "./desk-path.ts";
 
 export const DATA_FOLDER = ".onefold";
@@ -16,7 +16,7 @@ export function makeWayFirst(argv: readonly string[]): void {
   if (!WORKING.includes(command)) return;
   const data = dataFolder(options);
   try {
-    if (existsSync(data) && existsSync(deskPath(data))) makeWay();
+    if (existsSync(data) && existsSync(deskPath(data))) yieldAll();
   } catch {
     // What cannot be looked at is told of by the command itself, as it tells of all else.
   }

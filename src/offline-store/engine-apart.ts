@@ -1,5 +1,5 @@
 /**
- * The batch engine in a process of its own: what scans and sorts beside a server makes way for it when it
+ * The batch engine in a process of its own, of a lower priority: what scans and sorts beside a server makes way for it when it
  * wakes, on the same core too, and its memory is its own.
  *
  *     this process: who asks ──▶ one question after another, some batches ahead ──▶ engine-process: DuckDB

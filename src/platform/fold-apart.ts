@@ -52,7 +52,7 @@ async function* partsOf(
 ): AsyncIterableIterator<FoldedPart> {
   const { view, signal } = request;
   const spillFolder = await mkdtemp(join(settings.spillFolder ?? tmpdir(), "onefold-fold-"));
-  const child = start(programPath()!);
+  const child = start(programPath()!, { isIdle: true });
   const heard = new Heard(child, request.onEvents);
   const cancel = (): void => {
     heard.fail(new OnefoldError("CANCELLED", `rebuilding ${formatViewName(view.definition)} was cancelled`));

@@ -38,7 +38,8 @@ export async function openContext(
   if (options.workerTables !== undefined) await refuseOtherFormat(options.workerTables.folder);
   let isServing = false;
   let starter: ProcessStarter | null = null;
-  const start: StartProcess = (program) => (starter === null ? startHere(program) : starter.start(program));
+  const start: StartProcess = (program, yielding) =>
+    starter === null ? startHere(program, yielding) : starter.start(program, yielding);
   closers.push(async () => starter?.close());
   const engine = await openEngine();
   closers.push(() => engine.close());

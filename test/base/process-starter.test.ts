@@ -11,7 +11,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { ProcessStarter as Starter } from "../../src/base/process-starter.ts";
 import type { StartedProcess } from "../../src/base/started-process.ts";
-import { childrenOf, IDLE_CLASS, isAlive, schedulingClassOf } from "../processes.ts";
+import { childrenOf, IDLE_CLASS, isAlive, ORDINARY_CLASS, schedulingClassOf } from "../processes.ts";
 
 const DIST = pathToFileURL(fileURLToPath(new URL("../../dist/base/process-starter.js", import.meta.url))).href;
 const { ProcessStarter } = (await import(DIST)) as { readonly ProcessStarter: typeof Starter };
@@ -45,8 +45,8 @@ interface Echo {
   readonly pid: number;
 }
 
-async function startEcho(): Promise<Echo> {
-  const one = starter.start(program);
+async function startEcho(isIdle = false): Promise<Echo> {
+  const one = starter.start(program, { isIdle });
   const said: any[] = [];
   const ends: string[] = [];
   one.onMessage((message) => said.push(message));
@@ -59,10 +59,10 @@ const starterPid = (): number => childrenOf(process.pid).find((pid) => !before.i
 
 describe.runIf(process.platform === "linux")("processes that a small one starts", () => {
   it("are its own, hear and say everything in order, and each tells of its end", async () => {
-    const [first, second] = [await startEcho(), await startEcho()];
+    const [first, second] = [await startEcho(), await startEcho(true)];
     expect(childrenOf(starterPid()).sort()).toEqual([first.pid, second.pid].sort());
     expect(first.said[0].priority).toBe(Math.min(19, getPriority() + 10));
-    for (const pid of [starterPid(), first.pid, second.pid]) expect(schedulingClassOf(pid)).toBe(IDLE_CLASS);
+    expect([first.pid, second.pid].map(schedulingClassOf)).toEqual([ORDINARY_CLASS, IDLE_CLASS]);
     const numbers = Float64Array.from([Number.NaN, -0, 1e300, Number.NEGATIVE_INFINITY]);
     const messages = Array.from({ length: 50 }, (_, i) => {
       return { i, numbers, ends: new Int32Array(i), bytes: new Uint8Array(100 * i).fill(i), keys: ["ä", "\0", ""] };

@@ -13,7 +13,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { buildSync } from "esbuild";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { openEngineApart as openFunction } from "../../src/offline-store/engine-apart.ts";
-import { childrenOf, IDLE_CLASS, isAlive, schedulingClassOf } from "../processes.ts";
+import { childrenOf, isAlive } from "../processes.ts";
 import { codeOf } from "../code-of.ts";
 import { engineSuite } from "./engine-suite.ts";
 
@@ -48,7 +48,6 @@ describe("its process", () => {
     const priorities = threads.map((thread) => getPriority(Number(thread)));
     expect(threads.length).toBeGreaterThan(5);
     expect(priorities).toEqual(threads.map(() => Math.min(19, getPriority() + 10)));
-    expect(threads.map((thread) => schedulingClassOf(Number(thread)))).toEqual(threads.map(() => IDLE_CLASS));
     await engine.close();
     expect(isAlive(pid)).toBe(false);
   });

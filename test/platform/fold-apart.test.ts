@@ -19,7 +19,7 @@ import type { canFoldApart as canFunction, foldArchiveApart as foldFunction } fr
 import { SeededRandom } from "../../src/testing/random.ts";
 import { firstSeed } from "../first-seed.ts";
 import { codeOf } from "../code-of.ts";
-import { childrenOf, isAlive } from "../processes.ts";
+import { childrenOf, IDLE_CLASS, isAlive, schedulingClassOf } from "../processes.ts";
 import { appendLive, type ArchivedEvent } from "../offline-store/live-events.ts";
 
 const DIST = fileURLToPath(new URL("../../dist/platform/fold-apart.js", import.meta.url));
@@ -112,7 +112,10 @@ describe("events folded in a process of its own", () => {
     const parts = foldArchiveApart(meter, settings)(request({ onEvents: (events) => done.push(events) }));
     await parts.next();
     const [pid] = childrenOf(process.pid);
-    if (process.platform === "linux") expect(getPriority(pid!)).toBe(Math.min(19, getPriority() + 10));
+    if (process.platform === "linux") {
+      expect(getPriority(pid!)).toBe(Math.min(19, getPriority() + 10));
+      expect(schedulingClassOf(pid!)).toBe(IDLE_CLASS);
+    }
     await parts.return!();
     expect(isAlive(pid!)).toBe(false);
     expect(done.every((events) => events < EVENTS / 2)).toBe(true);

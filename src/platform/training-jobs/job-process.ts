@@ -1,11 +1,11 @@
 /**
  * One piece of training work in a process of its own, so that serving has its processor and its memory to itself: the
- * process makes way for it, and where the system ends it for want of memory the server goes on.
+ * process has a lower priority, and where the system ends it for want of memory the server goes on.
  */
 import { fork } from "node:child_process";
+import { constants, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import { OnefoldError } from "../../base/errors.ts";
-import { idleClass, lower, lowered } from "../../base/yield-priority.ts";
 import { errorFromWire } from "../../base/wire-error.ts";
 import type { JobMessage, JobProgress, JobResult, JobWork } from "./job-messages.ts";
 
@@ -31,7 +31,6 @@ export function runInProcess(
   const { module, arguments: args = [] } = program;
   return new Promise((resolve, reject) => {
     const child = fork(module instanceof URL ? fileURLToPath(module) : module, [...args], {
-      ...idleClass(process.execArgv),
       serialization: "advanced",
       // What it says at a violent end is for whoever reads the server's log.
       stdio: ["ignore", "ignore", "inherit", "ipc"],
@@ -56,7 +55,7 @@ export function runInProcess(
       if (message.kind === "done") result = message.result;
       if (message.kind === "failed") failure = errorFromWire(message.error);
     });
-    child.once("spawn", () => lower(child.pid!, lowered()));
+    child.once("spawn", () => yieldPriority(child.pid!));
     child.once("error", (cause) => {
       failure ??= new OnefoldError("TRAINING_INTERRUPTED", `no process can be started: ${cause.message}`, { cause });
       if (child.pid === undefined) end("it was not started");
@@ -72,6 +71,14 @@ export function runInProcess(
     };
     signal.addEventListener("abort", cancel);
   });
+}
+
+function yieldPriority(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // It has ended already, or the system does not allow it: then the work is done at the server's own priority.
+  }
 }
 
 function interrupted(how: string): OnefoldError {
