@@ -6,7 +6,6 @@ const TIMED = [
   "test/bench/serving/open-loop.test.ts",
   "test/ingest/hot-states.test.ts",
   "test/online-store/redis/redis-outages.test.ts",
-  "test/platform/workers.test.ts",
   "test/serve/http-server.test.ts",
 ];
 
@@ -30,6 +29,7 @@ const FAULTS = [
   "test/platform/kafka/topic-findings.test.ts",
   "test/platform/kill-nine.test.ts",
   "test/platform/shared-registry.test.ts",
+  "test/platform/workers.test.ts",
   "test/services/components.test.ts",
   "test/services/start-anew.test.ts",
 ];
@@ -80,7 +80,7 @@ const JOURNEYS = [
   "test/platform/monitoring/otlp.test.ts",
   "test/platform/online/kafka-freshness.test.ts",
   "test/platform/online/online-monitoring.test.ts",
-  "test/platform/training-jobs/asked-options.test.ts",
+  "test/platform/training-jobs/*.test.ts",
   "test/examples/flights-demo.test.ts",
   "test/examples/gitops.test.ts",
   "test/examples/kafka-demo.test.ts",
@@ -113,7 +113,6 @@ const ALONE = [
   "test/platform/{polled-source,push-over-http}.test.ts",
   "test/platform/monitoring/{monitoring,usage}.test.ts",
   "test/platform/online/*.test.ts",
-  "test/platform/training-jobs/*.test.ts",
   "test/serve/http-fast/{connection,fuzz}.test.ts",
   "test/serve/{http-examples,kept-answers,on-demand-failures,request-body}.test.ts",
   "test/serve/resp/{body-commands,clients,fuzz,limits,redis-tools,same-as-http}.test.ts",
@@ -153,7 +152,7 @@ const shared = {
   setupFiles: "test/repeatable-properties.ts",
 } as const;
 
-/** One more than a small machine's cores: some wait for a server, a process or a timer. */
+/** One more than a small machine's cores: some wait for a server, a process, a broker or a timer. */
 const WORKERS = 3;
 
 const project = (name: string, include: string[], maxWorkers: number, groupOrder: number, more: object = {}) => ({
@@ -178,7 +177,7 @@ const node24 = [
   project("timed", ["test/ingest/hot-states.test.ts", "test/serve/http-server.test.ts"], 1, 1, { retry: 2 }),
 ];
 /** Each starts servers and processes that take a core themselves. */
-const long = [project("journeys", JOURNEYS, 2, 0), project("faults", FAULTS, 2, 1)];
+const long = [project("journeys", JOURNEYS, WORKERS, 0), project("faults", FAULTS, 2, 1)];
 
 export default defineConfig({
   test: {
