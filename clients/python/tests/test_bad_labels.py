@@ -15,7 +15,9 @@ import pytest
 from conftest import HERE
 from onefold import Onefold, OnefoldError, TrainingSet
 
-CASES: list[dict[str, Any]] = json.loads((HERE / "bad_labels.json").read_text(encoding="utf-8"))
+ALL: list[dict[str, Any]] = json.loads((HERE / "bad_labels.json").read_text(encoding="utf-8"))
+# Of each kind of file one of each end: all are tried over HTTP and by the command line in test/cli/bad-labels.test.ts.
+CASES = list({(Path(case["file"]).suffix, case.get("code")): case for case in ALL}.values())
 
 
 def test_bad_label_files(client: Onefold, tmp_path: Path) -> None:
