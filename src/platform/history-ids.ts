@@ -3,7 +3,8 @@
  * already holds is a duplicate too.
  *
  * Only those within the source's `dedupeWithin` of the newest history are kept: an older one would count as
- * new even if it had come live. How far they are remembered stands in the meta `history-ids/<source>`.
+ * new even if it had come live. How far they are remembered stands in the meta `history-ids/<source>`, until an import: what it
+ * adds may end where history that was there before it did, as its table was put back meanwhile, and have other ids.
  */
 import type { SourceDefinition } from "../define/definition.ts";
 import { eventIdMeta, eventIdTime } from "../ingest/event-ids.ts";
@@ -20,7 +21,7 @@ export async function rememberHistoryIds(
   source: SourceDefinition,
   files: ArchiveFiles,
 ): Promise<void> {
-  const name = `history-ids/${source.name}`;
+  const name = markName(source.name);
   const mark = JSON.stringify([files.epoch, files.historyEnd]);
   const known = store.getMeta(name);
   if (source.id === undefined || files.history.length === 0) return;
@@ -45,4 +46,13 @@ export async function rememberHistoryIds(
     await engine.close();
   }
   await store.commitAlone([], [{ name, bytes: new Uint8Array(Buffer.from(mark)) }]);
+}
+
+/** For a commit before history is added to: its ids are read again then. */
+export function forgetIdsMark(source: string): MetaWrite {
+  return { name: markName(source), bytes: null };
+}
+
+function markName(source: string): string {
+  return `history-ids/${source}`;
 }

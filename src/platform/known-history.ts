@@ -5,7 +5,8 @@
  * Stands in the meta `known-history/<source>`; an import says there that it has begun before it commits, since what it commits may
  * be in the archive and not taken up when the process ends.
  */
-import type { LocalOnlineStore } from "../online-store/online-store.ts";
+import type { LocalOnlineStore, MetaWrite } from "../online-store/online-store.ts";
+import { forgetIdsMark } from "./history-ids.ts";
 
 interface KnownHistory {
   /** Known time of its last event, microseconds; null without history. */
@@ -28,7 +29,8 @@ export async function rememberTakenUp(store: LocalOnlineStore, source: string, e
 
 /** Called before history is committed. */
 export function rememberImporting(store: LocalOnlineStore, source: string): Promise<void> {
-  return write(store, source, { endsAt: read(store, source)?.endsAt ?? null, isImporting: true });
+  const known: KnownHistory = { endsAt: read(store, source)?.endsAt ?? null, isImporting: true };
+  return write(store, source, known, [forgetIdsMark(source)]);
 }
 
 function read(store: Pick<LocalOnlineStore, "getMeta">, source: string): KnownHistory | null {
@@ -36,9 +38,14 @@ function read(store: Pick<LocalOnlineStore, "getMeta">, source: string): KnownHi
   return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as KnownHistory);
 }
 
-async function write(store: LocalOnlineStore, source: string, known: KnownHistory): Promise<void> {
+async function write(
+  store: LocalOnlineStore,
+  source: string,
+  known: KnownHistory,
+  others: readonly MetaWrite[] = [],
+): Promise<void> {
   const bytes = new Uint8Array(Buffer.from(JSON.stringify(known)));
-  await store.commitAlone([], [{ name: metaName(source), bytes }]);
+  await store.commitAlone([], [{ name: metaName(source), bytes }, ...others]);
 }
 
 function metaName(source: string): string {

@@ -128,4 +128,14 @@ describe("an event table that is put back to before an import", () => {
     await platform.settle();
     await auditStates();
   });
+
+  it("knows the events of as much other history again", async () => {
+    await copy("before");
+    await importRows(reading("a", 1, 1), reading("b", 2, 2));
+    await putBack("before");
+    await importRows(reading("a", 1, 1), reading("c", 3, 4));
+    expect(await features()).toEqual({ n: 2, watts: 5 });
+    expect(await platform.push("readings", [reading("c", 3, 4)])).toMatchObject({ accepted: 0, duplicates: 1 });
+    expect(await features()).toEqual({ n: 2, watts: 5 });
+  });
 });
