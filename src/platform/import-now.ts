@@ -4,6 +4,7 @@
  */
 import { asOnefoldError, messageOf, OnefoldError } from "../base/errors.ts";
 import { importHistory } from "../ingest/history-import.ts";
+import { isTableRefused } from "../offline-store/refused-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import { checkNotImported, rememberImported } from "./imported-files.ts";
 import { historyTakenUp, rememberImporting } from "./known-history.ts";
@@ -17,10 +18,12 @@ export interface ImportingSource {
   readonly parts: SourceParts;
   /** Opened for pushes again as soon as they need not wait. */
   readonly gate: PushGate;
+  /** To be called where it fails, and what it was to import may be in the archive: views lack that then. */
+  viewsMayLack(): void;
 }
 
 export async function importNow(
-  { context, online, parts, gate }: ImportingSource,
+  { context, online, parts, gate, viewsMayLack }: ImportingSource,
   files: readonly string[],
   options: ImportOptions,
 ): Promise<ImportReport> {
@@ -28,6 +31,7 @@ export async function importNow(
   const engine = await context.openEngine();
   const interrupt = (): void => engine.interrupt();
   signal?.addEventListener("abort", interrupt);
+  let mayBeCommitted = false;
   try {
     const { name, id } = parts.source;
     // Of a table that is refused nothing is imported: nothing has begun then.
@@ -56,20 +60,28 @@ export async function importNow(
         await gate.close();
         // What is committed from here on may be there and not taken up, whatever fails.
         await rememberImporting(online, name);
+        mayBeCommitted = true;
       },
       ...(onProgress === undefined ? {} : { onProgress }),
-    }).catch(async (error: unknown) => {
-      if (historyTakenUp(online, name) === null)
-        await parts.takeUpHistory().catch((rest: unknown) => {
-          throw bothErrors(error, rest);
-        });
-      throw error;
-    });
-    if (hashes.length > 0) await rememberImported(online, name, hashes, context.clock.now());
+    })
+      .then(async (imported) => {
+        if (hashes.length > 0) await rememberImported(online, name, hashes, context.clock.now());
+        return imported;
+      })
+      .catch(async (error: unknown) => {
+        if (historyTakenUp(online, name) === null)
+          await parts.takeUpHistory().catch((rest: unknown) => {
+            throw bothErrors(error, rest);
+          });
+        throw error;
+      });
     await parts.takeUpHistory();
     if (parts.pipeline.log.nextOffset > 0) gate.open();
     await parts.bringUp(parts.views(), onProgress);
     return report;
+  } catch (error) {
+    if (mayBeCommitted || isTableRefused(error)) viewsMayLack();
+    throw error;
   } finally {
     signal?.removeEventListener("abort", interrupt);
     await engine.close();

@@ -22,7 +22,7 @@ export class SourceBuilding {
   readonly #source: BuiltSourceParts;
   #failure: OnefoldError | null = null;
   #queued: readonly string[] = [];
-  /** Whether views could not be brought up as the archive's table was refused. */
+  /** Whether views are to be brought up once the archive's table can be read. */
   #waitsForTable = false;
 
   constructor(source: BuiltSourceParts) {
@@ -44,8 +44,8 @@ export class SourceBuilding {
     this.#failure = null;
   }
 
-  /** Views may lack what is in the archive, and are brought up once its table can be read. */
-  lacksTable(): void {
+  /** Views may lack what is in the archive, and are brought up within a second, or once its table can be read. */
+  lacksHistory(): void {
     this.#waitsForTable = true;
   }
 
@@ -81,7 +81,7 @@ export class SourceBuilding {
     }
   }
 
-  /** What could not be brought up, now that the archiver has found the table restored. */
+  /** What could not be brought up, now that the table can be read, as far as is known. */
   #bringUpRestored(): Promise<void> {
     const { parts, turns } = this.#source;
     this.#waitsForTable = false;

@@ -236,12 +236,14 @@ export class SourceRuntime {
       try {
         this.#refuseIfStopped();
         if (this.#pipeline.log.nextOffset === 0) await this.#gate.close();
-        const source = { context: this.#context, online: this.#online, parts: this.#parts, gate: this.#gate };
+        const source = {
+          context: this.#context,
+          online: this.#online,
+          parts: this.#parts,
+          gate: this.#gate,
+          viewsMayLack: () => this.#building.lacksHistory(),
+        };
         return await importNow(source, files, options);
-      } catch (error) {
-        // It may have been committed, and then views lack it.
-        if (isTableRefused(error)) this.#building.lacksTable();
-        throw error;
       } finally {
         this.#gate.open();
       }

@@ -455,4 +455,16 @@ describe("a server of which one table is refused", () => {
     mend!();
     await expect.poll(() => visitsOf("u0"), { timeout: 60_000 }).toBe(7);
   });
+
+  it("has the history of an import that failed behind its commit, whatever failed", async () => {
+    const file = join(folder, "history.csv");
+    await writeFile(file, "id,user,at\nh1,u0,2026-02-28T23:00:00Z\n");
+    const onProgress = ({ phase, done }: { readonly phase: string; readonly done: number }): void => {
+      if (phase === "writing" && done === 1000) throw new Error("nobody listens any more");
+    };
+    await expect(platform.importHistory("visits", [file], { onProgress })).rejects.toThrow("nobody listens any more");
+    await expect.poll(() => visitsOf("u0"), { timeout: 60_000 }).toBe(7);
+    await platform.settle();
+    await auditStates();
+  });
 });
