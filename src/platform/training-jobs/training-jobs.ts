@@ -105,7 +105,13 @@ export class TrainingJobs implements TrainingDesk {
     this.#refuseWhereFull();
     const timer = setTimeout(() => void this.release(id), PLACE_MILLIS_MAX).unref();
     this.#places.set(id, { format, timer });
-    await this.#folder.make(id);
+    try {
+      await this.#folder.make(id);
+    } catch (error) {
+      // Nobody hears of it, and so nobody gives it back.
+      this.#leavePlace(id);
+      throw error;
+    }
     const { labelBytesMax = 256 * MEGABYTE } = this.#options;
     return { id, path: this.#folder.labels(id, format), bytesMax: labelBytesMax };
   }
