@@ -90,7 +90,8 @@ export class SourceRuntime {
       await runtime.#parts.open(onProgress);
       await runtime.#building.bringUpAll(context.buildsBehind, onProgress).catch(ignoreRefusal);
     } catch (error) {
-      clearInterval(runtime.#ticking);
+      // Or its archiver would go on beside that of the next try.
+      await runtime.close().catch(() => undefined);
       throw error;
     }
     return runtime;
@@ -337,7 +338,7 @@ export class SourceRuntime {
     // What is being built goes on from there the next time.
     this.#parts.closing.abort();
     await this.#turns.idle();
-    await this.#parts.close();
+    if (this.#parts.hasPipeline) await this.#parts.close();
   }
 
   #tick(): void {
