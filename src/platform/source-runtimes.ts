@@ -273,8 +273,11 @@ export class SourceRuntimes {
     return { ready: waitingFor.length === 0, waitingFor, warnings, building };
   }
 
+  /** All, even if one fails; then throws the first failure. */
   async settle(): Promise<void> {
-    await Promise.all([...this.#runtimes.values()].map((runtime) => runtime.settle()));
+    const results = await Promise.allSettled([...this.#runtimes.values()].map((runtime) => runtime.settle()));
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
   }
 
   /** Closes all, even if one fails; then throws the first failure. */
