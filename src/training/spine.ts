@@ -224,7 +224,7 @@ function findColumn(
   if (wanted === undefined && needed === null) return null;
   const lookedFor = wanted === undefined ? `none of ${usual.join(", ")} is a column` : `${wanted} is not a column`;
   throw new OnefoldError("SPINE_INVALID", `the label rows have no ${needed ?? "such"} column: ${lookedFor}`, {
-    hint: `name it with --${needed ?? "time"}-column; the file has ${columns.map((column) => column.name).join(", ")}`,
+    hint: `name it with --${needed ?? "time"}-column (over HTTP: ${needed ?? "time"}_column); the file has ${columns.map((column) => column.name).join(", ")}`,
     candidates: columns.map((column) => column.name),
   });
 }

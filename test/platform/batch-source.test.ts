@@ -263,7 +263,11 @@ describe("a batch source of files", () => {
     const broken = join(folder, "ratings", "2.parquet");
     await copyFile(good, broken);
     await truncate(broken, 200);
-    await expect(run()).rejects.toMatchObject({ code: expect.stringMatching(/FILE_UNREADABLE|BATCH_SOURCE_FAILED/) });
+    await expect(run()).rejects.toMatchObject({
+      code: "FILE_UNREADABLE",
+      where: broken,
+      hint: expect.stringContaining("mend the file"),
+    });
     await reopen();
     await rm(broken);
     await run();

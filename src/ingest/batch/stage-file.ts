@@ -43,7 +43,13 @@ export async function copyBatchFile(
     await copyDeclared(engine, source, reader, from, to);
   } catch (error) {
     if (!isOnefoldError(error)) throw error;
-    throw (source.format === "csv" ? await csvRowError(from, error, MEND) : null) ?? error;
+    const atRow = source.format === "csv" ? await csvRowError(from, error, MEND) : null;
+    if (atRow !== null || error.code !== "FILE_UNREADABLE") throw atRow ?? error;
+    throw new OnefoldError(error.code, error.message, {
+      where: error.where ?? from,
+      hint: error.hint ?? MEND,
+      cause: error,
+    });
   }
 }
 
