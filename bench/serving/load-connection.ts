@@ -56,6 +56,11 @@ export class LoadConnection<T> {
   /** What the answer comes with is `sent`; its body is kept or not. */
   post(path: string, body: string, sent: T, isKept: boolean): void {
     this.#sent = { what: sent, isKept };
+    if (this.#socket.destroyed) {
+      // It would be waited for in vain.
+      this.#listener.failed(new Error("a connection that was closed is asked something"));
+      return;
+    }
     const head = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n`;
     this.#socket.write(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
   }

@@ -111,6 +111,8 @@ async function write({ port, accounts, eventsPerSecond, seed }: WriterRequest, t
       free.push(connection);
     },
     failed: (error) => (state.failure ??= error),
+    // As it may while others do: there are more than one where a batch took long.
+    closed: (connection) => void free.splice(free.indexOf(connection), 1),
   };
   let sent = 0;
   let dueMs = performance.now();
