@@ -5,8 +5,8 @@
  *
  * A server with two views on one core, and requests for both at a fixed rate (1,000 a second), open loop, from another core,
  * over connections that stay. Each round reads the latencies with nothing else going on and then while `onefold backfill`, on the server's
- * core, has the server compute one of them anew, and two seconds longer; all of
- * either is compared, and the worst two seconds, of which the longer has more to be the worst of.
+ * core, has the server compute one of them anew, and two seconds longer. All of either is compared, and the worst two
+ * seconds, of which the longer has more to be the worst of.
  * `--timeline` prints the p99 of each half second of both.
  */
 import { spawn } from "node:child_process";

@@ -1,7 +1,7 @@
 /**
  * A server's other threads make way for the one that answers, where they share a core: the garbage collector's and the
- * compiler's helpers, the file system's, the batch engine's. Of equal priority, each that is at work keeps the one that
- * answers waiting for its turn of the core, which is milliseconds.
+ * compiler's helpers, the file system's, the batch engine's. Of equal priority, each that is at work has the core as
+ * often as the one that answers, for milliseconds at a time; of a lower one, as long, and seldom.
  */
 import { lower, lowered, ownThreads } from "../base/yield-priority.ts";
 

@@ -1,6 +1,5 @@
 /**
- * The batch engine in a process of its own, of a lower priority: what scans and sorts beside a server makes way for it when it
- * wakes, on the same core too, and its memory is its own.
+ * The batch engine in a process of its own, of a lower priority than the server that it is beside, and with memory of its own.
  *
  *     this process: who asks ──▶ one question after another, some batches ahead ──▶ engine-process: DuckDB
  *

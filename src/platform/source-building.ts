@@ -22,8 +22,8 @@ export class SourceBuilding {
   readonly #source: BuiltSourceParts;
   #failure: OnefoldError | null = null;
   #queued: readonly string[] = [];
-  /** Whether views are to be brought up once the archive's table can be read. */
-  #waitsForTable = false;
+  /** Whether views may lack what is in the archive, and are to be brought up once its table can be read. */
+  #lacksHistory = false;
 
   constructor(source: BuiltSourceParts) {
     this.#source = source;
@@ -46,13 +46,13 @@ export class SourceBuilding {
 
   /** Views may lack what is in the archive, and are brought up within a second, or once its table can be read. */
   lacksHistory(): void {
-    this.#waitsForTable = true;
+    this.#lacksHistory = true;
   }
 
   /** To be called once a second. */
   tick(): void {
     const { parts, waitsFor } = this.#source;
-    if (this.#waitsForTable && parts.archive.refusal === null && waitsFor() === null) void this.#bringUpRestored();
+    if (this.#lacksHistory && parts.archive.refusal === null && waitsFor() === null) void this.#bringUpRestored();
   }
 
   /** `isBehind`: what takes long is done behind whatever comes first. */
@@ -76,7 +76,7 @@ export class SourceBuilding {
     } catch (error) {
       if (!isTableRefused(error)) throw error;
       this.#queued = parts.missing(views);
-      this.#waitsForTable = true;
+      this.#lacksHistory = true;
       if (this.#queued.length > 0) throw error;
     }
   }
@@ -84,14 +84,14 @@ export class SourceBuilding {
   /** What could not be brought up, now that the table can be read, as far as is known. */
   #bringUpRestored(): Promise<void> {
     const { parts, turns } = this.#source;
-    this.#waitsForTable = false;
+    this.#lacksHistory = false;
     return turns
       .take(async () => {
         await parts.takeUpHistory();
         await this.bringUpAll(true);
       })
       .catch((error: unknown) => {
-        if (isTableRefused(error)) this.#waitsForTable = true;
+        if (isTableRefused(error)) this.#lacksHistory = true;
         else this.#failure = asOnefoldError(error);
       });
   }
@@ -105,7 +105,7 @@ export class SourceBuilding {
     const building = turns
       .take(() => this.bringUp(views))
       .finally(() => {
-        if (!this.#waitsForTable) this.#queued = [];
+        if (!this.#lacksHistory) this.#queued = [];
       });
     building.catch((error: unknown) => {
       if (!parts.closing.signal.aborted && !isTableRefused(error)) this.#failure = asOnefoldError(error);

@@ -154,6 +154,13 @@ function damage(name: string): () => void {
   return () => rmSync(entryPath(name, length));
 }
 
+/** One visit of u0 before all that is pushed, to be imported. */
+async function historyFile(): Promise<string> {
+  const file = join(folder, "history.csv");
+  await writeFile(file, "id,user,at\nh1,u0,2026-02-28T23:00:00Z\n");
+  return file;
+}
+
 /** Every state is what the archive and the log make of it. */
 async function auditStates(): Promise<void> {
   const { states } = await platform.audit({ states: true });
@@ -276,8 +283,7 @@ describe("a server of which one table is refused", () => {
   });
 
   it("knows events of history again, and where it was opened anew", async () => {
-    const file = join(folder, "history.csv");
-    await writeFile(file, "id,user,at\nh1,u0,2026-02-28T23:00:00Z\n");
+    const file = await historyFile();
     await platform.importHistory("visits", [file]);
     await platform.close();
     await optimize("events/visits");
@@ -395,8 +401,7 @@ describe("a server of which one table is refused", () => {
   });
 
   it("takes events and other definitions of a source whose import was cut short by it", async () => {
-    const file = join(folder, "history.csv");
-    await writeFile(file, "id,user,at\nh1,u0,2026-02-28T23:00:00Z\n");
+    const file = await historyFile();
     let mend: (() => void) | null = null;
     const onProgress = (): void => {
       mend ??= damage("events/visits");
@@ -419,8 +424,7 @@ describe("a server of which one table is refused", () => {
   });
 
   it("takes no event of a source whose import may have been committed before what was in it is known", async () => {
-    const file = join(folder, "history.csv");
-    await writeFile(file, "id,user,at\nh1,u0,2026-02-28T23:00:00Z\n");
+    const file = await historyFile();
     let mend: (() => void) | null = null;
     const onProgress = ({ phase, done }: { readonly phase: string; readonly done: number }): void => {
       if (phase === "writing" && done === 1000) mend ??= damage("events/visits");
@@ -438,8 +442,7 @@ describe("a server of which one table is refused", () => {
   });
 
   it("says both what an import failed by and what kept the rest of it from being taken up", async () => {
-    const file = join(folder, "history.csv");
-    await writeFile(file, "id,user,at\nh1,u0,2026-02-28T23:00:00Z\n");
+    const file = await historyFile();
     let mend: (() => void) | null = null;
     const onProgress = ({ phase, done }: { readonly phase: string; readonly done: number }): void => {
       if (phase !== "writing" || done !== 1000) return;
@@ -457,8 +460,7 @@ describe("a server of which one table is refused", () => {
   });
 
   it("has the history of an import that failed behind its commit, whatever failed", async () => {
-    const file = join(folder, "history.csv");
-    await writeFile(file, "id,user,at\nh1,u0,2026-02-28T23:00:00Z\n");
+    const file = await historyFile();
     const onProgress = ({ phase, done }: { readonly phase: string; readonly done: number }): void => {
       if (phase === "writing" && done === 1000) throw new Error("nobody listens any more");
     };
