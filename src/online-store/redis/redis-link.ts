@@ -39,7 +39,6 @@ const LOOK_AT_SERVERS_MS = 5000;
 const CLEAR_UP_FACTOR = 2;
 
 type Client = Redis | Cluster;
-const LOST = Symbol("a connection was lost");
 
 export class RedisLink {
   readonly #address: RedisAddress;
@@ -51,7 +50,11 @@ export class RedisLink {
   #bytes = 0;
   #isClosed = false;
   #connectionsLost = 0;
-  #loss = newLoss();
+  /**
+   * Of each call under way, what it does where the connection was lost. No promise that lasts as long as the connection: all that
+   * ever waited for it would stay, with its replies.
+   */
+  readonly #underWay = new Set<() => void>();
   /** Masters of a cluster. */
   #known: ReadonlySet<string> = new Set();
 
@@ -62,8 +65,7 @@ export class RedisLink {
       this.#connectionsLost += 1;
       // In a cluster the package itself asks again, of whoever has the slot then.
       if (address.isCluster) return;
-      this.#loss.happened();
-      this.#loss = newLoss();
+      for (const tell of [...this.#underWay]) tell();
     };
     const down = (): void => {
       // Attempts that fail while it is down are no further loss.
@@ -177,27 +179,43 @@ export class RedisLink {
     this.#known = new Set(servers);
   }
 
-  async #inTime(
+  #inTime(
     commands: readonly RedisCommand[],
     mayRepeat: boolean,
     begin: () => Promise<unknown>[],
   ): Promise<unknown[]> {
-    if (commands.length === 0) return [];
+    if (commands.length === 0) return Promise.resolve([]);
     const { timeoutMs, shown } = this.#address;
-    if (this.#isClosed) throw this.#unavailable(this.#reason);
-    if (this.#downSinceMs !== null && performance.now() - this.#downSinceMs > timeoutMs) {
-      throw this.#unavailable(this.#reason);
-    }
-    const ask = (): Promise<unknown[]> => {
-      const release = this.#admit(commands);
-      const replies = begin();
-      // What time is up for is still under way, and takes room until it is settled.
-      void Promise.allSettled(replies).then(release);
-      return Promise.all(replies);
-    };
-    let timer!: NodeJS.Timeout;
-    const timedOut = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
+    const isDown = this.#downSinceMs !== null && performance.now() - this.#downSinceMs > timeoutMs;
+    if (this.#isClosed || isDown) return Promise.reject(this.#unavailable(this.#reason));
+    return new Promise((resolve, reject) => {
+      /** Of the latest asking; what came of those before is of no use. */
+      let number = 0;
+      const end = (): void => {
+        number = 0;
+        clearTimeout(timer);
+        this.#underWay.delete(lost);
+      };
+      const fail = (error: unknown): void => {
+        end();
+        reject(error instanceof OnefoldError ? error : this.#failed(error as Error));
+      };
+      const ask = (): void => {
+        const asking = ++number;
+        this.#begun(commands, begin).then(
+          (replies) => {
+            if (asking !== number) return;
+            end();
+            if (this.#client.status === "ready") this.#downSinceMs = null;
+            resolve(replies);
+          },
+          (error: unknown) => {
+            if (asking === number) fail(error);
+          },
+        );
+      };
+      const lost = (): void => (mayRepeat ? ask() : fail(this.#unavailable(this.#reason)));
+      const timer = setTimeout(() => {
         const error =
           this.#downSinceMs === null
             ? new OnefoldError("STORE_TIMEOUT", `the online store at ${shown} did not answer within ${timeoutMs} ms`, {
@@ -205,24 +223,19 @@ export class RedisLink {
                 hint: "see how busy it is (redis-cli --latency, SLOWLOG GET); timeout_ms in its address sets the limit",
               })
             : this.#unavailable(this.#reason);
-        reject(error);
+        fail(error);
       }, timeoutMs);
+      this.#underWay.add(lost);
+      ask();
     });
-    try {
-      for (;;) {
-        const lost = this.#loss.promise;
-        const outcome = await Promise.race([ask(), timedOut, lost]);
-        if (outcome !== LOST) {
-          if (this.#client.status === "ready") this.#downSinceMs = null;
-          return outcome;
-        }
-        if (!mayRepeat) throw this.#unavailable(this.#reason);
-      }
-    } catch (error) {
-      throw error instanceof OnefoldError ? error : this.#failed(error as Error);
-    } finally {
-      clearTimeout(timer);
-    }
+  }
+
+  async #begun(commands: readonly RedisCommand[], begin: () => Promise<unknown>[]): Promise<unknown[]> {
+    const release = this.#admit(commands);
+    const replies = begin();
+    // What time is up for is still under way, and takes room until it is settled.
+    void Promise.allSettled(replies).then(release);
+    return Promise.all(replies);
   }
 
   #admit(commands: readonly RedisCommand[]): () => void {
@@ -262,12 +275,6 @@ function serverOf({ options: { host, port } }: Redis): string {
 function ownersOf(cluster: Cluster): string[] {
   const slots: readonly (readonly string[] | undefined)[] = cluster.slots;
   return [...new Set(slots)].flatMap((servers) => servers?.slice(0, 1) ?? []);
-}
-
-function newLoss(): { readonly promise: Promise<typeof LOST>; happened(): void } {
-  let happened!: () => void;
-  const promise = new Promise<typeof LOST>((resolve) => (happened = () => resolve(LOST)));
-  return { promise, happened };
 }
 
 function callBuffer(client: Client, { name, args }: RedisCommand): Promise<unknown> {
