@@ -170,6 +170,17 @@ export interface OnlineStore {
   close(): Promise<void>;
 }
 
+/** A store past this machine, whose states are asked for request by request and seldom differ from the last time. */
+export interface RemoteOnlineStore extends OnlineStore {
+  /**
+   * As `read`, but states with their versions as the store itself holds them: where those are the same, bit for bit, so is
+   * the state. They lie in larger blocks: who keeps one keeps a copy.
+   */
+  readStored(states: readonly StateRead[]): Promise<readonly (Uint8Array | null)[]>;
+  /** The state's bytes in what `readStored` gave, good until the next call. */
+  stateIn(stored: Uint8Array): Uint8Array;
+}
+
 /** A store of this process's own machine, read without waiting: what is folded into and served from. */
 export interface LocalOnlineStore extends OnlineStore {
   get(space: StateSpace, key: EntityKey): Uint8Array | null;

@@ -60,14 +60,14 @@ describeWithRedis("views that are fetched from a Redis that was started again em
       }
     };
     const hear = async (): Promise<void> => {
-      for (; !asked.isOver; await sleep(50)) await views.hear([view]).catch(() => undefined);
+      for (; !asked.isOver; await sleep(50)) await views.places.hear([view]).catch(() => undefined);
     };
     const nextSeen = async (): Promise<void> => {
       const { seen } = answers;
       await expect.poll(() => answers.seen, { timeout: 30_000 }).toBeGreaterThan(seen);
     };
     await untilFilled();
-    await views.hear([view]);
+    await views.places.hear([view]);
     const asking = Promise.all([ask(), ask(), ask(), hear()]);
     for (let kill = 0; kill < KILLS; kill++) {
       await nextSeen();

@@ -2,7 +2,8 @@
  * Bytes that are mostly float64 cells, in fewer: memory is what a Redis costs. Lossless for any bytes; made for states,
  * whose cells are times near each other, small whole numbers, and values that come again.
  *
- * Bytes are taken in words of eight, little-endian; before the first stands a word that both sides know. Each becomes a
+ * Bytes are taken in words of eight, little-endian, as on all machines that states are read on
+ * (`src/fold/state-codec.ts`); before the first stands a word that both sides know. Each becomes a
  * code and what the code leaves open:
  *
  *     0                 all zero
@@ -24,6 +25,8 @@ const CODES: readonly { readonly code: number; readonly back: number }[] = [
 /** Halves of the words of one value, low and high; reused, as packing is one turn. */
 let words = new Uint32Array(1024);
 let packed = new Uint8Array(1024 * 9);
+const float = new Float64Array(1);
+const floatHalves = new Uint32Array(float.buffer);
 
 /** `known` is the word before the first. */
 export function packBytes(bytes: Uint8Array, known: number): Uint8Array {
@@ -51,8 +54,14 @@ export function packBytes(bytes: Uint8Array, known: number): Uint8Array {
 
 /** Throws a `RangeError` where this is not what `packBytes` gave. */
 export function unpackBytes(given: Uint8Array, known: number): Uint8Array {
+  return lendUnpacked(given, known).slice();
+}
+
+/** As `unpackBytes`; what is returned is good until the next call of any of these. */
+export function lendUnpacked(given: Uint8Array, known: number): Uint8Array {
   const tail = given[0]!;
   const end = given.length - tail;
+  if (tail >= WORD_BYTES || end < 1) throw new RangeError("these are no packed bytes");
   // A word takes at least its code.
   reserve(end);
   setFloat(0, known);
@@ -64,46 +73,40 @@ export function unpackBytes(given: Uint8Array, known: number): Uint8Array {
       copyWord(word, code);
       continue;
     }
-    const [lowest, highest, back] = [code & 7, (code >> 3) & 7, code < 0x80 ? 0 : code < 0xc0 ? 1 : 3];
+    const lowest = code & 7;
+    const behind = WORD_BYTES - ((code >> 3) & 7);
     let low = 0;
     let high = 0;
-    for (let byte = lowest; byte < WORD_BYTES - highest; byte++) {
+    for (let byte = lowest; byte < behind; byte++) {
       const value = given[at++]!;
       if (byte < 4) low |= value << (8 * byte);
-      else high |= value << (8 * (byte - 4));
+      else high |= value << (8 * byte);
+    }
+    const back = code < 0x80 ? 0 : code < 0xc0 ? 1 : 3;
+    if (back > 0 && word >= back) {
+      low ^= words[2 * (word - back)]!;
+      high ^= words[2 * (word - back) + 1]!;
     }
     words[2 * word] = low;
     words[2 * word + 1] = high;
-    if (back > 0 && word >= back) {
-      words[2 * word]! ^= words[2 * (word - back)]!;
-      words[2 * word + 1]! ^= words[2 * (word - back) + 1]!;
-    }
   }
-  if (tail >= WORD_BYTES) throw new RangeError("these are no packed bytes");
-  const bytes = new Uint8Array(word * WORD_BYTES + tail);
-  for (let i = 1; i <= word; i++) {
-    const at = (i - 1) * WORD_BYTES;
-    const [low, high] = [words[2 * i]!, words[2 * i + 1]!];
-    for (let byte = 0; byte < 4; byte++) {
-      bytes[at + byte] = low >>> (8 * byte);
-      bytes[at + 4 + byte] = high >>> (8 * byte);
-    }
-  }
-  bytes.set(given.subarray(end), word * WORD_BYTES);
+  // Where the word before the first ends: the machine has them in memory as they are to be, low half and low byte first.
+  const bytes = new Uint8Array(words.buffer, WORD_BYTES, word * WORD_BYTES + tail);
+  for (let i = 0; i < tail; i++) bytes[word * WORD_BYTES + i] = given[end + i]!;
   return bytes;
 }
 
 function reserve(count: number): void {
-  if (words.length >= 2 * (count + 1)) return;
-  words = new Uint32Array(4 * (count + 1));
-  packed = new Uint8Array(18 * (count + 1));
+  // The word before the first, and what is no whole word behind the last.
+  if (words.length >= 2 * (count + 2)) return;
+  words = new Uint32Array(4 * (count + 2));
+  packed = new Uint8Array(18 * (count + 2));
 }
 
 function setFloat(word: number, value: number): void {
-  const view = new DataView(new ArrayBuffer(WORD_BYTES));
-  view.setFloat64(0, value, true);
-  words[2 * word] = view.getUint32(0, true);
-  words[2 * word + 1] = view.getUint32(4, true);
+  float[0] = value;
+  words[2 * word] = floatHalves[0]!;
+  words[2 * word + 1] = floatHalves[1]!;
 }
 
 /** How far before a word the same one stands; past `BACK_MAX` where there is none so near. */

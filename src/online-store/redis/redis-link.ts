@@ -65,7 +65,7 @@ export class RedisLink {
       this.#connectionsLost += 1;
       // In a cluster the package itself asks again, of whoever has the slot then.
       if (address.isCluster) return;
-      for (const tell of [...this.#underWay]) tell();
+      for (const tell of this.#underWay) tell();
     };
     const down = (): void => {
       // Attempts that fail while it is down are no further loss.
@@ -179,11 +179,7 @@ export class RedisLink {
     this.#known = new Set(servers);
   }
 
-  #inTime(
-    commands: readonly RedisCommand[],
-    mayRepeat: boolean,
-    begin: () => Promise<unknown>[],
-  ): Promise<unknown[]> {
+  #inTime(commands: readonly RedisCommand[], mayRepeat: boolean, begin: () => Promise<unknown>[]): Promise<unknown[]> {
     if (commands.length === 0) return Promise.resolve([]);
     const { timeoutMs, shown } = this.#address;
     const isDown = this.#downSinceMs !== null && performance.now() - this.#downSinceMs > timeoutMs;

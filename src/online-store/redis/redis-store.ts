@@ -11,8 +11,8 @@ import type {
   KeyedState,
   MetaWrite,
   NamedMeta,
-  OnlineStore,
   RefusedWrite,
+  RemoteOnlineStore,
   StateMarks,
   StateRead,
   StateSpace,
@@ -20,8 +20,9 @@ import type {
   StoredState,
   StoreReading,
 } from "../online-store.ts";
-import { fromStored, toStored, VERSION_BYTES, versionOf } from "../stored-state.ts";
-import { packBytes, unpackBytes } from "./packed-bytes.ts";
+import { fromStored, stateOf, toStored, VERSION_BYTES, versionOf } from "../stored-state.ts";
+import { groupByKey, inPlaces, joinGroups, type StatesRead } from "./grouped-states.ts";
+import { lendUnpacked, packBytes, unpackBytes } from "./packed-bytes.ts";
 import { parseRedisAddress } from "./redis-address.ts";
 import { ClusterReplicas } from "./cluster-replicas.ts";
 import { RedisKeys } from "./redis-keys.ts";
@@ -82,7 +83,7 @@ export async function openRedisStore({ url, password }: RedisStoreOptions): Prom
   return new RedisOnlineStore(link, keys, new RoundSize(timeoutMs), replicas);
 }
 
-export class RedisOnlineStore implements OnlineStore {
+export class RedisOnlineStore implements RemoteOnlineStore {
   readonly #link: RedisLink;
   readonly #keys: RedisKeys;
   /** Of writes. */
@@ -125,24 +126,37 @@ export class RedisOnlineStore implements OnlineStore {
   }
 
   async read(states: readonly StateRead[], metas: readonly string[] = []): Promise<StoreReading> {
-    const groups = groupByKey(states);
-    const batches = this.#link.isCluster ? groups : joinGroups(groups, (indexes) => indexes.length, KEYS_PER_COMMAND);
-    const commands = batches.map((indexes): RedisCommand => {
-      const keys = indexes.map((i) => this.#keys.state(states[i]!.space, states[i]!.key));
-      return { name: "mget", args: keys };
-    });
-    if (metas.length > 0) commands.unshift({ name: "hmget", args: [this.#keys.metas, FORMAT_FIELD, ...metas] });
-    const replies = (await this.#readInRounds(commands)) as (Buffer | null)[][];
-    const [mark, ...foundMetas] = metas.length === 0 ? [null] : replies.shift()!;
+    const reads = this.#readsOf(states);
+    const asked = [this.#keys.metas, FORMAT_FIELD, ...metas];
+    const first = metas.length === 0 ? [] : [{ name: "hmget", args: asked }];
+    const replies = await this.#readInRounds([...first, ...reads.map(({ command }) => command)]);
+    const [mark, ...foundMetas] = metas.length === 0 ? [null] : (replies.shift() as (Buffer | null)[]);
     refuseOtherStoreFormat(mark!, this.#keys.metas);
     const readMetas = foundMetas.map((bytes) => bytes && ownBytes(bytes));
-    const readStates = Array.from<StoredState | null>({ length: states.length }).fill(null);
-    for (const [batch, values] of replies.entries()) {
-      for (const [at, value] of values.entries()) {
-        if (value !== null && value.length > VERSION_BYTES) readStates[batches[batch]![at]!] = unpacked(value);
-      }
+    const stored = inPlaces(states.length, reads, replies);
+    return { states: stored.map((value) => value && unpacked(value)), metas: readMetas };
+  }
+
+  async readStored(states: readonly StateRead[]): Promise<readonly (Uint8Array | null)[]> {
+    const commands = this.#readsOf(states);
+    const replies = await this.#readInRounds(commands.map(({ command }) => command));
+    return inPlaces(states.length, commands, replies);
+  }
+
+  stateIn(stored: Uint8Array): Uint8Array {
+    return lendUnpacked(stateOf(stored), versionOf(stored).offset);
+  }
+
+  /** States of one entity by one command. */
+  #readsOf(states: readonly StateRead[]): StatesRead[] {
+    const keys = states.map(({ space, key }) => this.#keys.state(space, key));
+    if (states.length === 0) return [];
+    if (!this.#link.isCluster && keys.length <= KEYS_PER_COMMAND) {
+      return [{ places: null, command: { name: "mget", args: keys } }];
     }
-    return { states: readStates, metas: readMetas };
+    const groups = groupByKey(states);
+    const batches = this.#link.isCluster ? groups : joinGroups(groups, (indexes) => indexes.length, KEYS_PER_COMMAND);
+    return batches.map((places) => ({ places, command: { name: "mget", args: places.map((i) => keys[i]!) } }));
   }
 
   async commit(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<readonly RefusedWrite[]> {
@@ -326,40 +340,6 @@ function endOfRound(commands: readonly RedisCommand[], from: number, keysMax: nu
     to++;
   }
   return to;
-}
-
-/** Indexes of the items of one entity, together; entities in the order in which they first come. */
-function groupByKey(items: readonly { readonly key: EntityKey }[]): number[][] {
-  const groups = new Map<EntityKey, number[]>();
-  for (const [i, { key }] of items.entries()) {
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [i]);
-    else group.push(i);
-  }
-  return [...groups.values()];
-}
-
-/** Neighbouring groups in one, up to a size and a number of items; none is split. */
-function joinGroups(
-  groups: readonly number[][],
-  sizeOf: (indexes: readonly number[]) => number,
-  sizeMax: number,
-  countMax: number = sizeMax,
-): number[][] {
-  const joined: number[][] = [];
-  let size = Number.POSITIVE_INFINITY;
-  for (const group of groups) {
-    const groupSize = sizeOf(group);
-    const last = joined.at(-1);
-    if (last === undefined || size + groupSize > sizeMax || last.length + group.length > countMax) {
-      joined.push([...group]);
-      size = groupSize;
-    } else {
-      last.push(...group);
-      size += groupSize;
-    }
-  }
-  return joined;
 }
 
 function bytesOf(states: readonly StateWrite[], indexes: readonly number[]): number {

@@ -30,7 +30,8 @@ import { markFormat, refuseOtherFormat } from "../folder-format.ts";
 import { refuseNotRun } from "../not-run.ts";
 import { RespDoors } from "../resp-doors.ts";
 import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
-import { FetchedViews, isKafkaDraft } from "./fetched-views.ts";
+import { FetchedViews } from "./fetched-views.ts";
+import { isKafkaDraft } from "./heard-places.ts";
 import { openOnlineDrift } from "./online-drift.ts";
 import { OnlineFreshness } from "./online-freshness.ts";
 import { repeat } from "./repeat.ts";
@@ -89,7 +90,7 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
   };
   await refuseOtherFormat(dataDir);
   try {
-    const hear = (): Promise<void> => views.hear(watched.views());
+    const hear = (): Promise<void> => views.places.hear(watched.views());
     const registry = options.registry === undefined ? {} : { url: options.registry };
     const watched = await WatchedRegistry.open({ dataDir, ...registry, clock, definitions, onError, onChanged: hear });
     closers.push(() => watched.close());
@@ -112,12 +113,12 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
       clock,
       registry: watched.registry,
       views: () => watched.views(),
-      ears: views,
+      ears: views.places,
       stale: views.stale,
     });
     const judge = async (): Promise<void> => {
       // What cannot be heard grows old; that it cannot is told by who asks for places.
-      await views.hearWorkers().catch(() => undefined);
+      await views.places.hearWorkers().catch(() => undefined);
       freshness.judgeNow();
     };
     await judge();

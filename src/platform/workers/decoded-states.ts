@@ -1,18 +1,23 @@
 /**
- * Decoded states that were read lately, each beside the bytes it was decoded from, those of its tail too. The bytes are
- * read from the store every time, and only where they are the same is the state taken from here, or folded on where only
- * its tail has grown: decoding is what costs, and what is kept can never be stale.
+ * Decoded states that were read lately, or again and again, each beside the bytes it was decoded from, those of its tail
+ * too. The bytes are read from the store every time, and only where they are the same is the state taken from here, or
+ * folded on where only its tail has grown: decoding is what costs, and what is kept can never be stale.
  */
 import { TAIL_HEAD_BYTES } from "../../ingest/event-tail.ts";
 import type { ViewFold, ViewState } from "../../fold/view-fold.ts";
 
 interface DecodedState {
-  readonly fold: ViewFold;
-  readonly bytes: Uint8Array;
-  readonly state: ViewState;
+  readonly name: string;
+  fold: ViewFold;
+  bytes: Uint8Array;
+  state: ViewState;
+  /** Of the state and its bytes, without its tail. */
+  size: number;
   /** The tail that is folded into the state, and up to which position. */
   tail: Uint8Array | null;
   before: number;
+  /** Asked for since it was last looked at by whoever makes room. */
+  isAskedFor: boolean;
 }
 
 /** Newest events of a state's entity, as they are stored beside it. */
@@ -24,16 +29,23 @@ export interface StateTail {
 }
 
 /** What a decoded state takes, by its encoded size and that of its tail, and what an entry takes beyond that. */
-const DECODED_FACTOR = 3;
+const DECODED_FACTOR = 2;
 const ENTRY_BYTES = 300;
+const ORDER_LENGTH_MIN = 1000;
 
 export class DecodedStates {
   readonly #bytesMax: number;
+  readonly #stateIn: ((bytes: Uint8Array) => Uint8Array) | null;
   readonly #entries = new Map<string, DecodedState>();
+  /** The same from the oldest on: to ask the map for its oldest would be to look through the holes of all that went before. */
+  #order: (DecodedState | null)[] = [];
+  #oldest = 0;
   #bytes = 0;
 
-  constructor(bytesMax: number) {
+  /** Of stores whose bytes are not the state itself, and are lent, `stateIn` gives it. */
+  constructor(bytesMax: number, stateIn: ((bytes: Uint8Array) => Uint8Array) | null = null) {
     this.#bytesMax = bytesMax;
+    this.#stateIn = stateIn;
   }
 
   /** About what is kept takes in memory. */
@@ -41,35 +53,58 @@ export class DecodedStates {
     return this.#bytes;
   }
 
-  /** `bytes` are kept; `name` says what the state is of. Throws `STATE_CODEC`. */
+  /** `bytes` are kept, or a copy of those that are lent; `name` says what the state is of. Throws `STATE_CODEC`. */
   decode(name: string, fold: ViewFold, bytes: Uint8Array, tail: StateTail | null = null): ViewState {
     const known = this.#entries.get(name);
-    if (known !== undefined) {
-      const sizeBefore = sizeOf(known);
-      if (known.fold === fold && isSame(known.bytes, bytes) && foldOn(known, tail)) {
-        this.#grow(sizeOf(known) - sizeBefore);
-        return known.state;
-      }
-      this.#drop(name, known);
+    const sizeBefore = known === undefined ? 0 : sizeOf(known);
+    if (known === undefined || known.fold !== fold || !isSame(known.bytes, bytes) || !foldOn(known, tail)) {
+      return this.#decodeAnew(known, name, fold, bytes, tail).state;
     }
-    const entry: DecodedState = { fold, bytes, state: fold.decode(bytes), tail: null, before: 0 };
+    known.isAskedFor = true;
+    this.#grow(sizeOf(known) - sizeBefore);
+    return known.state;
+  }
+
+  /** In the place of what is known under the name. */
+  #decodeAnew(
+    known: DecodedState | undefined,
+    name: string,
+    fold: ViewFold,
+    given: Uint8Array,
+    tail: StateTail | null,
+  ): DecodedState {
+    const sizeBefore = known === undefined ? 0 : sizeOf(known);
+    const encoded = this.#stateIn === null ? given : this.#stateIn(given);
+    const size = given.length + encoded.length * DECODED_FACTOR + ENTRY_BYTES;
+    const state = fold.decode(encoded);
+    const bytes = this.#stateIn === null ? given : Buffer.from(given);
+    const decoded = { fold, bytes, state, size, tail: null, before: 0, isAskedFor: true };
+    const entry: DecodedState = known === undefined ? { name, ...decoded } : Object.assign(known, decoded);
     foldOn(entry, tail);
-    this.#entries.set(name, entry);
-    this.#grow(sizeOf(entry));
-    return entry.state;
+    if (known === undefined) {
+      this.#entries.set(name, entry);
+      this.#order.push(entry);
+    }
+    this.#grow(sizeOf(entry) - sizeBefore);
+    return entry;
   }
 
   #grow(bytes: number): void {
     this.#bytes += bytes;
-    for (const [oldest, dropped] of this.#entries) {
-      if (this.#bytes <= this.#bytesMax) break;
-      this.#drop(oldest, dropped);
+    while (this.#bytes > this.#bytesMax && this.#oldest < this.#order.length) {
+      const entry = this.#order[this.#oldest]!;
+      this.#order[this.#oldest++] = null;
+      if (entry.isAskedFor) {
+        entry.isAskedFor = false;
+        this.#order.push(entry);
+      } else {
+        this.#entries.delete(entry.name);
+        this.#bytes -= sizeOf(entry);
+      }
     }
-  }
-
-  #drop(name: string, entry: DecodedState): void {
-    this.#entries.delete(name);
-    this.#bytes -= sizeOf(entry);
+    if (this.#oldest < ORDER_LENGTH_MIN || this.#oldest * 2 < this.#order.length) return;
+    this.#order = this.#order.slice(this.#oldest);
+    this.#oldest = 0;
   }
 }
 
@@ -94,6 +129,6 @@ function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
 
-function sizeOf({ bytes, tail }: DecodedState): number {
-  return (bytes.length + (tail?.length ?? 0)) * DECODED_FACTOR + ENTRY_BYTES;
+function sizeOf({ size, tail }: DecodedState): number {
+  return size + (tail?.length ?? 0) * (1 + DECODED_FACTOR);
 }

@@ -49,6 +49,24 @@ describeWithRedis("online store: redis", () => {
     });
   }
 
+  it("reads states as it holds them, which differ where they do, and finds them in that", async () => {
+    const store = await opened(addressOf(await shared("redis")));
+    const keys = Array.from({ length: 1200 }, (_, i) => `k${i}`);
+    const writes = keys.map((key, i) => write(key, i, { bytes: new Uint8Array(1 + (i % 50)).fill(i) }));
+    await store.commit(writes, []);
+    const reads = [...writes.toReversed(), write("none", 0)].map(({ space, key }) => ({ space, key }));
+    const stored = await store.readStored(reads);
+    const { states } = await store.read(reads);
+    expect(stored.map((value) => value && Buffer.from(store.stateIn(value)))).toEqual(
+      states.map((state) => state && Buffer.from(state.bytes)),
+    );
+    expect(stored.at(-1)).toBeNull();
+    await store.commit([write("k1", 5000, { bytes: writes[1]!.bytes })], []);
+    const [same, other] = await store.readStored([write("k2", 0), write("k1", 0)]);
+    expect(same).toEqual(stored[reads.findIndex(({ key }) => key === "k2")]);
+    expect(other).not.toEqual(stored[reads.findIndex(({ key }) => key === "k1")]);
+  });
+
   it("keeps all views of an entity in one slot, whatever its key, and metas in one hash", async () => {
     const prefix = `${randomUUID()}:`;
     const store = await opened(`${await shared("redis")}/?prefix=${prefix}`);

@@ -29,6 +29,28 @@ describe("decoded states", () => {
     expect([one.decoded(), other.decoded()]).toEqual([2, 1]);
   });
 
+  it("stay where they are asked for again and again, however many others are asked for once", () => {
+    const states = new DecodedStates(20_000);
+    const { fold, decoded } = countingFold();
+    for (let i = 0; i < 5000; i++) {
+      states.decode(`once-${i}`, fold, Uint8Array.of(i & 255, i >> 8));
+      const before = decoded();
+      states.decode("hot", fold, Uint8Array.of(7));
+      expect(decoded()).toBe(i === 0 ? before + 1 : before);
+    }
+  });
+
+  it("are of a copy of bytes that are lent, and of what is in them", () => {
+    const states = new DecodedStates(20_000, (bytes) => bytes.subarray(1));
+    const { fold, decoded } = countingFold();
+    const lent = Uint8Array.of(1, 2, 3);
+    expect(textOf(states.decode("a", fold, lent))).toBe("2,3");
+    lent[0] = 9;
+    expect(textOf(states.decode("a", fold, Uint8Array.of(1, 2, 3)))).toBe("2,3");
+    expect(decoded()).toBe(1);
+    expect(textOf(states.decode("a", fold, Uint8Array.of(1, 2, 4)))).toBe("2,4");
+  });
+
   it(`are what the bytes say and stay within their memory, whatever is asked (seed ${SEED})`, () => {
     const random = new SeededRandom(SEED);
     const bytesMax = 20_000;

@@ -1,0 +1,82 @@
+/**
+ * States that are fetched in one round trip: those that the vectors of a turn read, each once, with the places that they are
+ * read by.
+ */
+import { diagnostics } from "../../base/diagnostics.ts";
+import { asOnefoldError } from "../../base/errors.ts";
+import type { RemoteOnlineStore, StateRead } from "../../online-store/online-store.ts";
+import type { EntityKey } from "../../schema/entity-key.ts";
+import type { CatalogView } from "../view-catalog.ts";
+import type { Place } from "./heard-places.ts";
+
+/** Past this, what else is asked for in the turn is fetched apart: a vector does not wait for a large batch. */
+const STATES_MAX = 500;
+
+interface FetchedView {
+  readonly place: Place;
+  /** By the entity's key, where among all states its state is. */
+  readonly indexes: Map<EntityKey, number>;
+}
+
+export class StateFetch {
+  /** Connections that were lost when the places were heard. */
+  readonly heardLost: number | undefined;
+  /** Rejects as the store does. */
+  readonly done: Promise<void>;
+  readonly #store: RemoteOnlineStore;
+  readonly #views = new Map<CatalogView, FetchedView>();
+  readonly #reads: StateRead[] = [];
+  #states: readonly (Uint8Array | null)[] = [];
+  #settle!: (states: Promise<void>) => void;
+
+  constructor(store: RemoteOnlineStore, heardLost: number | undefined) {
+    this.#store = store;
+    this.heardLost = heardLost;
+    this.done = new Promise((resolve) => (this.#settle = resolve));
+  }
+
+  /** Whether so many more states may be added, by places heard then. */
+  mayTake(states: number, heardLost: number | undefined): boolean {
+    return heardLost === this.heardLost && this.#reads.length + states <= STATES_MAX;
+  }
+
+  /** By the place that the view had when it was first added. */
+  add(view: CatalogView, place: Place, key: EntityKey): void {
+    let known = this.#views.get(view);
+    if (known === undefined) this.#views.set(view, (known = { place, indexes: new Map() }));
+    if (known.indexes.has(key)) return;
+    known.indexes.set(key, this.#reads.push({ space: known.place.space, key }) - 1);
+  }
+
+  begin(): void {
+    this.#settle(this.#read());
+  }
+
+  placeOf(view: CatalogView): Place | undefined {
+    return this.#views.get(view)?.place;
+  }
+
+  /** As the store holds it, null where there is none; undefined where it was not asked for. */
+  stateOf(view: CatalogView, key: EntityKey): Uint8Array | null | undefined {
+    const index = this.#views.get(view)?.indexes.get(key);
+    return index === undefined ? undefined : this.#states[index];
+  }
+
+  async #read(): Promise<void> {
+    const beganMs = performance.now();
+    try {
+      this.#states = await this.#store.readStored(this.#reads);
+      tellFetched(this.#reads.length, beganMs);
+    } catch (error) {
+      tellFetched(this.#reads.length, beganMs, error);
+      throw error;
+    }
+  }
+}
+
+/** So many states were asked for, from then on; without an error they are here. */
+export function tellFetched(states: number, beganMs: number, error: unknown = null): void {
+  if (!diagnostics.fetched.hasSubscribers) return;
+  const code = error === null ? null : asOnefoldError(error).code;
+  diagnostics.fetched.publish({ states, durationMs: performance.now() - beganMs, code });
+}

@@ -1,0 +1,136 @@
+import { describe, expect, it } from "vitest";
+import { OnefoldError } from "../../../src/base/errors.ts";
+import type { Micros } from "../../../src/base/micros.ts";
+import { compileViewFold } from "../../../src/fold/compile.ts";
+import { type StoredView, viewMetaName } from "../../../src/ingest/stored-view.ts";
+import type { OnlineStore, RemoteOnlineStore, StateRead } from "../../../src/online-store/online-store.ts";
+import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
+import { FetchedViews } from "../../../src/platform/online/fetched-views.ts";
+import type { CatalogView } from "../../../src/platform/view-catalog.ts";
+import type { ServedView } from "../../../src/serve/ports.ts";
+import { payments, user, userView } from "../../ingest/payments.ts";
+
+const SPACE = "user_payments@1#0";
+const fold = compileViewFold(userView, payments, user);
+
+function viewNamed(name: string): CatalogView {
+  return { name, definition: userView, entity: user, source: payments, fold } as unknown as CatalogView;
+}
+
+const view = viewNamed("user_payments@1");
+const unstored = viewNamed("another@1");
+
+/** A store past this machine that counts round trips; those held back are answered by `goOn`. */
+class CountedStore {
+  readonly rounds: StateRead[][] = [];
+  connectionsLost = 0;
+  failure: OnefoldError | null = null;
+  /** Done in each round trip. */
+  meanwhile: () => void = () => {};
+  readonly #store: OnlineStore;
+
+  constructor(store: OnlineStore) {
+    this.#store = store;
+  }
+
+  /** Entities whose last events are the first, the second and so on. */
+  async write(keys: readonly string[], place: StoredView): Promise<void> {
+    const states = keys.map((key, offset) => {
+      const state = fold.empty();
+      state.lastOffset = offset;
+      return { space: place.space, key, epoch: place.epoch, offset, bytes: fold.encode(state) };
+    });
+    await this.#store.commit(states, [{ name: viewMetaName(view.name), bytes: Buffer.from(JSON.stringify(place)) }]);
+  }
+
+  read: OnlineStore["read"] = (states, metas) => this.#store.read(states, metas);
+
+  readStored: RemoteOnlineStore["readStored"] = async (states) => {
+    this.rounds.push([...states]);
+    this.meanwhile();
+    if (this.failure !== null) throw this.failure;
+    const { states: found } = await this.#store.read(states);
+    return found.map((state) => state && state.bytes);
+  };
+
+  stateIn = (stored: Uint8Array): Uint8Array => stored;
+}
+
+async function opened(
+  keys: readonly string[],
+): Promise<{ store: CountedStore; views: FetchedViews; served: ServedView }> {
+  const store = new CountedStore(new MemoryOnlineStore());
+  await store.write(keys, { space: SPACE, epoch: 0, position: 0, nextSequence: 0, flushedAt: 5 as Micros });
+  const views = new FetchedViews(store as unknown as RemoteOnlineStore, { now: () => 9 as Micros });
+  await views.places.hear([view, unstored]);
+  return { store, views, served: views.view(view) };
+}
+
+/** The offset of its last event; null where the entity is unseen. */
+async function read(views: FetchedViews, served: ServedView, key: string): Promise<number | null> {
+  const fetched = await views.fetch([{ view: served, key }]);
+  views.renew(fetched);
+  return served.state(key)?.lastOffset ?? null;
+}
+
+describe("views that are fetched", () => {
+  it("are read in one round trip by all who ask in one turn, each state once, and each by who asked for it", async () => {
+    const { store, views, served } = await opened(["a", "b", "c"]);
+    const keys = ["a", "b", "none", "c", "b"];
+    expect(await Promise.all(keys.map((key) => read(views, served, key)))).toEqual([0, 1, null, 2, 1]);
+    expect(store.rounds.map((round) => round.map(({ key }) => key))).toEqual([["a", "b", "none", "c"]]);
+    expect(await read(views, served, "c")).toBe(2);
+    expect(store.rounds.length).toBe(2);
+  });
+
+  it("keep a vector from waiting for a large batch", async () => {
+    const { store, views, served } = await opened(["a"]);
+    const batch = Array.from({ length: 2000 }, (_, i) => ({ view: served, key: `k${i}` }));
+    await Promise.all([read(views, served, "a"), views.fetch(batch), read(views, served, "b")]);
+    expect(store.rounds.map(({ length }) => length)).toEqual([1, 2000, 1]);
+  });
+
+  it("fail those who ask for a view that is not there, and nobody who asks beside them", async () => {
+    const { store, views, served } = await opened(["a"]);
+    const one = read(views, served, "a");
+    expect(() => views.view(unstored)).toThrow("is not in the online store");
+    expect(await one).toBe(0);
+    store.failure = new OnefoldError("STORE_TIMEOUT", "slow");
+    const all = await Promise.allSettled([read(views, served, "a"), read(views, served, "b")]);
+    expect(all.map((ended) => ended.status === "rejected" && (ended.reason as OnefoldError).code)).toEqual([
+      "STORE_TIMEOUT",
+      "STORE_TIMEOUT",
+    ]);
+    store.failure = null;
+    expect(await read(views, served, "a")).toBe(0);
+  });
+
+  it("are fetched again, by places heard anew, where a connection was lost on the way", async () => {
+    const { store, views, served } = await opened(["a"]);
+    store.meanwhile = () => {
+      if (store.rounds.length === 1) store.connectionsLost++;
+    };
+    expect(await read(views, served, "a")).toBe(0);
+    expect(store.rounds.length).toBe(2);
+    store.meanwhile = () => void store.connectionsLost++;
+    expect(await read(views, served, "a").catch((error: OnefoldError) => error.code)).toBe("STORE_UNAVAILABLE");
+  });
+
+  it("are read by the places that they were fetched by, whatever is heard meanwhile", async () => {
+    const { store, views, served } = await opened(["a"]);
+    const first = await views.fetch([{ view: served, key: "a" }]);
+    await store.write([], {
+      space: "user_payments@1#1",
+      epoch: 1,
+      position: 0,
+      nextSequence: 0,
+      flushedAt: 7 as Micros,
+    });
+    await views.places.hear([view]);
+    views.renew(first);
+    expect([served.epoch, served.snapshotTime, served.state("a")?.lastOffset]).toEqual([0, 5, 0]);
+    expect(() => served.state("b")).toThrow("was not fetched");
+    views.renew(await views.fetch([{ view: served, key: "a" }]));
+    expect([served.epoch, served.snapshotTime, served.state("a")]).toEqual([1, 7, null]);
+  });
+});
