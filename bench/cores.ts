@@ -35,3 +35,25 @@ export function moveToAllCores(): void {
   const all = `0-${cpus().length - 1}`;
   execFileSync("taskset", ["-a", "-c", "-p", all, String(process.pid)], { stdio: "ignore" });
 }
+
+/**
+ * Does the work with this process in the scheduler's idle class, so that another program on its core, which has much less
+ * to do than it, does not wait for it. Where that cannot be taken back, as without privileges, it stays there.
+ */
+export async function yieldingCore<T>(work: () => Promise<T>): Promise<T> {
+  if (!isPinned) return work();
+  setClass("--idle");
+  try {
+    return await work();
+  } finally {
+    setClass("--other");
+  }
+}
+
+function setClass(scheduling: "--idle" | "--other"): void {
+  try {
+    execFileSync("chrt", ["--all-tasks", scheduling, "--pid", "0", String(process.pid)], { stdio: "ignore" });
+  } catch {
+    // Then it is measured as it is.
+  }
+}

@@ -94,9 +94,12 @@ export class FastConnection implements DoorConnection {
     if (this.#socket.writableEnded) return;
     if (this.#unread.length === 0 && this.#isReading()) return this.#read(chunk, length);
     const bytes = this.#unread.with(chunk.subarray(0, length));
-    // In a pause it waits until that is over.
-    if (!this.#isReading()) this.#unread.keepFrom(bytes, 0);
-    else if (bytes.length >= this.#bytesWanted || this.#unread.isTooMuch) this.#read(bytes, bytes.length);
+    // While something is worked on it waits until that is over, and nothing more is read: most clients send nothing then, and to
+    // stop reading for each request would cost as much as to answer it.
+    if (!this.#isReading()) {
+      this.#unread.keepFrom(bytes, 0);
+      this.#socket.pause();
+    } else if (bytes.length >= this.#bytesWanted || this.#unread.isTooMuch) this.#read(bytes, bytes.length);
   };
 
   readonly #onDrain = (): void => {
@@ -133,7 +136,7 @@ export class FastConnection implements DoorConnection {
     this.#read(unread, unread.length);
     if (!this.#isReading()) return;
     if (this.#socket.readableEnded) this.#onEnd();
-    else this.#socket.resume();
+    else if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   #isReading(): boolean {
@@ -260,7 +263,6 @@ export class FastConnection implements DoorConnection {
     if (isWritten(answer)) return this.#write(head, startMs, answer);
     if (!(answer instanceof Promise)) return this.#put(route, startMs, this.#serialize(head, answer));
     this.#enter("busy");
-    this.#socket.pause();
     void answer
       .then(
         (settled) => this.#serialize(head, settled),

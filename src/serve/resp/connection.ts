@@ -97,7 +97,9 @@ export class Connection {
   readonly #onBytes = (bytes: Buffer, length: number): void => {
     if (this.#isOver) return;
     this.#parser.write(bytes, length);
-    if (!this.#isRunning && !this.#answerAsBefore()) void this.#run();
+    // What is waited for goes on alone: nothing more is read until it is there.
+    if (this.#isRunning) this.#socket.pause();
+    else if (!this.#answerAsBefore()) void this.#run();
     this.#letGo();
   };
 
@@ -251,7 +253,6 @@ export class Connection {
   async #answerBegun(): Promise<void> {
     const begun = this.#begun;
     this.#begun = [];
-    this.#socket.pause();
     this.#send();
     let answered = 0;
     try {
