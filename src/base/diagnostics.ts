@@ -19,7 +19,7 @@ export const diagnostics: {
   readonly blocked: Channel;
   /** One poll of an API: `{source, outcome, code, requests, rows, durationMs}`; outcome is "rows", "nothing", "unchanged" or "failed", `code` that of a failure or null. */
   readonly polled: Channel;
-  /** States fetched in one round trip from an online store elsewhere: `{states, durationMs, code}`, `code` that of a failure or null. */
+  /** States fetched in one round trip from an online store elsewhere: `{states, requests, durationMs, code}`: of so many requests, `code` that of a failure or null. */
   readonly fetched: Channel;
   /** One offline commit: `{table, rows, version}`. */
   readonly committed: Channel;

@@ -170,7 +170,7 @@ export interface OnlineStore {
   close(): Promise<void>;
 }
 
-/** A store past this machine, whose states are asked for request by request and seldom differ from the last time. */
+/** A store past this machine, whose states are asked for at every request, and are most often those of the last time. */
 export interface RemoteOnlineStore extends OnlineStore {
   /**
    * As `read`, but states with their versions as the store itself holds them: where those are the same, bit for bit, so is

@@ -31,9 +31,10 @@ export interface StoreGauges {
   readonly connectionsLost: number;
 }
 
-/** One request's states fetched: `code` is that of a failure or null. */
+/** States fetched in one round trip, for so many requests: `code` is that of a failure or null. */
 export interface Fetch {
   readonly states: number;
+  readonly requests: number;
   readonly durationMs: number;
   readonly code: string | null;
 }
@@ -66,7 +67,7 @@ export function addRemoteStoreMetrics(make: Instruments, house: RemoteStoreHouse
       else lost.inc(store.connectionsLost);
     },
   );
-  const roundTrip = "Round trip to the online store for the states of a request";
+  const roundTrip = "Round trip to the online store for the states of requests that came together";
   const seconds = make.histogram("onefold_store_fetch_seconds", roundTrip, [], FETCH_SECONDS);
   const states = make.counter("onefold_store_fetched_states_total", "States asked of the online store", []);
   const failing = "Requests whose states the online store did not give, by code";
@@ -75,12 +76,12 @@ export function addRemoteStoreMetrics(make: Instruments, house: RemoteStoreHouse
     seconds.remove();
     states.remove();
   }
-  return ({ states: count, durationMs, code }) => {
+  return ({ states: count, requests, durationMs, code }) => {
     // The channel is the process's: another house in it may have such a store.
     if (house.remoteStore() === null) return;
     seconds.observe(durationMs / 1000);
     states.inc(count);
-    if (code !== null) failures.inc({ code });
+    if (code !== null) failures.inc({ code }, requests);
   };
 }
 

@@ -51,7 +51,7 @@ export class RedisLink {
   #isClosed = false;
   #connectionsLost = 0;
   /**
-   * Of each call under way, what it does where the connection was lost. No promise that lasts as long as the connection: all that
+   * Of each call under way, what it does where the connection was lost, or the link closed. No promise that lasts as long as the connection: all that
    * ever waited for it would stay, with its replies.
    */
   readonly #underWay = new Set<() => void>();
@@ -146,6 +146,7 @@ export class RedisLink {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#reason = "the store was closed";
+    for (const tell of this.#underWay) tell();
     this.#client.disconnect();
   }
 
@@ -210,7 +211,7 @@ export class RedisLink {
           },
         );
       };
-      const lost = (): void => (mayRepeat ? ask() : fail(this.#unavailable(this.#reason)));
+      const lost = (): void => (mayRepeat && !this.#isClosed ? ask() : fail(this.#unavailable(this.#reason)));
       const timer = setTimeout(() => {
         const error =
           this.#downSinceMs === null
@@ -228,7 +229,13 @@ export class RedisLink {
 
   async #begun(commands: readonly RedisCommand[], begin: () => Promise<unknown>[]): Promise<unknown[]> {
     const release = this.#admit(commands);
-    const replies = begin();
+    let replies: Promise<unknown>[];
+    try {
+      replies = begin();
+    } catch (error) {
+      release();
+      throw error;
+    }
     // What time is up for is still under way, and takes room until it is settled.
     void Promise.allSettled(replies).then(release);
     return Promise.all(replies);

@@ -1,5 +1,5 @@
 /**
- * Views as a server past the owner's machine serves them: from states that it fetches, request by request, from an
+ * Views as a server past the owner's machine serves them: from states that it fetches for each request from an
  * online store such as Redis.
  *
  * Places (`heard-places.ts`) are heard of before the states that are read by them. Each state brings the offset of its
@@ -63,6 +63,8 @@ export class FetchedViews implements StateSnapshot {
 
   /** The states that vectors read, each once. Throws as `view`, and as the store does. */
   async fetch(asks: readonly StateAsk[]): Promise<FetchedStates> {
+    // What reads no state waits for none.
+    if (asks.length === 0) return new StateFetch(this.#store, this.places);
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       if (!this.#isSameSince(this.places.heardLost)) await this.#hearAgain(asks.length);
       const fetch = this.#join(asks);
@@ -89,9 +91,8 @@ export class FetchedViews implements StateSnapshot {
   #join(asks: readonly StateAsk[]): StateFetch {
     const asked = asks.map(({ view, key }) => ({ view: this.#compiled.get(view)!, key }));
     const places = asked.map(({ view }) => this.places.require(view));
-    const { heardLost } = this.places;
-    if (this.#next === null || !this.#next.mayTake(asks.length, heardLost)) {
-      const fetch = new StateFetch(this.#store, heardLost);
+    if (this.#next === null || !this.#next.mayTake(asks.length, this.places)) {
+      const fetch = new StateFetch(this.#store, this.places);
       this.#next = fetch;
       // Behind the reads of this turn: whoever asks in it is in the same round trip.
       setImmediate(() => {
@@ -99,6 +100,7 @@ export class FetchedViews implements StateSnapshot {
         fetch.begin();
       });
     }
+    this.#next.join();
     for (const [i, { view, key }] of asked.entries()) this.#next.add(view, places[i]!, key);
     return this.#next;
   }
@@ -109,7 +111,7 @@ export class FetchedViews implements StateSnapshot {
     try {
       await this.places.hear();
     } catch (error) {
-      tellFetched(states, beganMs, error);
+      tellFetched(states, 1, beganMs, error);
       throw error;
     }
   }

@@ -46,6 +46,7 @@ export class HeardPlaces implements FreshnessEars {
   readonly #clock: Clock;
   readonly #told: ToldFreshness;
   #metas: ReadonlyMap<string, Uint8Array | null> = new Map();
+  #hearing = 0;
   #heardMs = Number.NEGATIVE_INFINITY;
   #heardViews: readonly CatalogView[] = [];
   /** Connections that were lost by then. */
@@ -59,6 +60,11 @@ export class HeardPlaces implements FreshnessEars {
     this.#store = store;
     this.#clock = clock;
     this.#told = new ToldFreshness(store, clock);
+  }
+
+  /** Which time they were heard. */
+  get hearing(): number {
+    return this.#hearing;
   }
 
   /** Connections that were lost when places were last heard; undefined before. */
@@ -78,6 +84,7 @@ export class HeardPlaces implements FreshnessEars {
     this.#heardMs = beganMs;
     this.#heardLost = connectionsLost;
     this.#heardViews = views;
+    this.#hearing++;
     this.#places = new Map();
   }
 

@@ -7,7 +7,7 @@ import { asOnefoldError } from "../../base/errors.ts";
 import type { RemoteOnlineStore, StateRead } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { CatalogView } from "../view-catalog.ts";
-import type { Place } from "./heard-places.ts";
+import type { HeardPlaces, Place } from "./heard-places.ts";
 
 /** Past this, what else is asked for in the turn is fetched apart: a vector does not wait for a large batch. */
 const STATES_MAX = 500;
@@ -19,7 +19,8 @@ interface FetchedView {
 }
 
 export class StateFetch {
-  /** Connections that were lost when the places were heard. */
+  /** The hearing that its places are of, and connections that were lost then. */
+  readonly #hearing: number;
   readonly heardLost: number | undefined;
   /** Rejects as the store does. */
   readonly done: Promise<void>;
@@ -27,20 +28,27 @@ export class StateFetch {
   readonly #views = new Map<CatalogView, FetchedView>();
   readonly #reads: StateRead[] = [];
   #states: readonly (Uint8Array | null)[] = [];
+  /** That wait for it. */
+  #requests = 0;
   #settle!: (states: Promise<void>) => void;
 
-  constructor(store: RemoteOnlineStore, heardLost: number | undefined) {
+  constructor(store: RemoteOnlineStore, { hearing, heardLost }: Pick<HeardPlaces, "hearing" | "heardLost">) {
     this.#store = store;
+    this.#hearing = hearing;
     this.heardLost = heardLost;
     this.done = new Promise((resolve) => (this.#settle = resolve));
   }
 
-  /** Whether so many more states may be added, by places heard then. */
-  mayTake(states: number, heardLost: number | undefined): boolean {
-    return heardLost === this.heardLost && this.#reads.length + states <= STATES_MAX;
+  /** Whether a request may join that reads so many states, by places of that hearing. */
+  mayTake(states: number, { hearing }: Pick<HeardPlaces, "hearing">): boolean {
+    return hearing === this.#hearing && this.#reads.length + states <= STATES_MAX;
   }
 
-  /** By the place that the view had when it was first added. */
+  /** A request waits for it, too. */
+  join(): void {
+    this.#requests++;
+  }
+
   add(view: CatalogView, place: Place, key: EntityKey): void {
     let known = this.#views.get(view);
     if (known === undefined) this.#views.set(view, (known = { place, indexes: new Map() }));
@@ -66,17 +74,17 @@ export class StateFetch {
     const beganMs = performance.now();
     try {
       this.#states = await this.#store.readStored(this.#reads);
-      tellFetched(this.#reads.length, beganMs);
+      tellFetched(this.#reads.length, this.#requests, beganMs);
     } catch (error) {
-      tellFetched(this.#reads.length, beganMs, error);
+      tellFetched(this.#reads.length, this.#requests, beganMs, error);
       throw error;
     }
   }
 }
 
-/** So many states were asked for, from then on; without an error they are here. */
-export function tellFetched(states: number, beganMs: number, error: unknown = null): void {
+/** So many states were asked for, by so many requests, from then on; without an error they are here. */
+export function tellFetched(states: number, requests: number, beganMs: number, error: unknown = null): void {
   if (!diagnostics.fetched.hasSubscribers) return;
   const code = error === null ? null : asOnefoldError(error).code;
-  diagnostics.fetched.publish({ states, durationMs: performance.now() - beganMs, code });
+  diagnostics.fetched.publish({ states, requests, durationMs: performance.now() - beganMs, code });
 }

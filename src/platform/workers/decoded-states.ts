@@ -30,8 +30,11 @@ export interface StateTail {
 
 /** What a decoded state takes, by its encoded size and that of its tail, and what an entry takes beyond that. */
 const DECODED_FACTOR = 2;
-const ENTRY_BYTES = 300;
+const ENTRY_BYTES = 900;
+/** So many that were asked for are passed over at a time at most: it is done within a request. */
+const PASSED_OVER_MAX = 1000;
 const ORDER_LENGTH_MIN = 1000;
+const NO_BYTES = new Uint8Array();
 
 export class DecodedStates {
   readonly #bytesMax: number;
@@ -73,28 +76,32 @@ export class DecodedStates {
     given: Uint8Array,
     tail: StateTail | null,
   ): DecodedState {
-    const sizeBefore = known === undefined ? 0 : sizeOf(known);
     const encoded = this.#stateIn === null ? given : this.#stateIn(given);
     const size = given.length + encoded.length * DECODED_FACTOR + ENTRY_BYTES;
     const state = fold.decode(encoded);
-    const bytes = this.#stateIn === null ? given : Buffer.from(given);
-    const decoded = { fold, bytes, state, size, tail: null, before: 0, isAskedFor: true };
-    const entry: DecodedState = known === undefined ? { name, ...decoded } : Object.assign(known, decoded);
+    // Not by `Buffer`, which would hold a whole block of many buffers for each that is kept.
+    const bytes = this.#stateIn === null ? given : new Uint8Array(given);
+    const entry: DecodedState = { name, fold, bytes, state, size, tail: null, before: 0, isAskedFor: true };
     foldOn(entry, tail);
     if (known === undefined) {
       this.#entries.set(name, entry);
       this.#order.push(entry);
+      this.#grow(sizeOf(entry));
+    } else {
+      const sizeBefore = sizeOf(known);
+      Object.assign(known, entry);
+      this.#grow(sizeOf(entry) - sizeBefore);
     }
-    this.#grow(sizeOf(entry) - sizeBefore);
     return entry;
   }
 
   #grow(bytes: number): void {
     this.#bytes += bytes;
+    let passedOver = 0;
     while (this.#bytes > this.#bytesMax && this.#oldest < this.#order.length) {
       const entry = this.#order[this.#oldest]!;
       this.#order[this.#oldest++] = null;
-      if (entry.isAskedFor) {
+      if (entry.isAskedFor && passedOver++ < PASSED_OVER_MAX) {
         entry.isAskedFor = false;
         this.#order.push(entry);
       } else {
@@ -113,7 +120,13 @@ function foldOn(known: DecodedState, tail: StateTail | null): boolean {
   if (tail === null) return known.tail === null;
   const { tail: folded, before } = known;
   if (folded !== null && (tail.before < before || !beginsWith(tail.bytes, folded))) return false;
-  if (tail.before > before || tail.bytes.length !== folded?.length) tail.foldInto(known.state);
+  if (tail.before > before || tail.bytes.length !== folded?.length) {
+    const { bytes } = known;
+    // Where it throws in the midst, the state is of no bytes.
+    known.bytes = NO_BYTES;
+    tail.foldInto(known.state);
+    known.bytes = bytes;
+  }
   known.tail = tail.bytes;
   known.before = tail.before;
   return true;

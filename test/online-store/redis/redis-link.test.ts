@@ -28,4 +28,11 @@ describeWithRedis("way to a redis", () => {
       await link.close();
     }
   });
+
+  it("fails what is under way once it is closed, at once", async () => {
+    const link = await RedisLink.open(parseRedisAddress("redis://127.0.0.1:1/?timeout_ms=60000"), {});
+    const waiting = link.send([{ name: "ping", args: [] }]);
+    await link.close();
+    await expect(waiting).rejects.toThrow("the store was closed");
+  });
 });

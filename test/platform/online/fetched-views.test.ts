@@ -101,6 +101,9 @@ describe("views that are fetched", () => {
       "STORE_TIMEOUT",
       "STORE_TIMEOUT",
     ]);
+    // Nor those who read no state at all.
+    const [none] = await Promise.all([views.fetch([]), expect(read(views, served, "a")).rejects.toThrow("slow")]);
+    views.renew(none);
     store.failure = null;
     expect(await read(views, served, "a")).toBe(0);
   });

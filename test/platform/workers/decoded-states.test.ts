@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { TAIL_HEAD_BYTES } from "../../../src/ingest/event-tail.ts";
 import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
-import { DecodedStates } from "../../../src/platform/workers/decoded-states.ts";
+import { DecodedStates, type StateTail } from "../../../src/platform/workers/decoded-states.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
 import { firstSeed } from "../../first-seed.ts";
 
@@ -30,7 +30,7 @@ describe("decoded states", () => {
   });
 
   it("stay where they are asked for again and again, however many others are asked for once", () => {
-    const states = new DecodedStates(20_000);
+    const states = new DecodedStates(50_000);
     const { fold, decoded } = countingFold();
     for (let i = 0; i < 5000; i++) {
       states.decode(`once-${i}`, fold, Uint8Array.of(i & 255, i >> 8));
@@ -49,6 +49,28 @@ describe("decoded states", () => {
     expect(textOf(states.decode("a", fold, Uint8Array.of(1, 2, 3)))).toBe("2,3");
     expect(decoded()).toBe(1);
     expect(textOf(states.decode("a", fold, Uint8Array.of(1, 2, 4)))).toBe("2,4");
+  });
+
+  it("are decoded anew where a tail could not be folded to its end, and count what they take", () => {
+    const states = new DecodedStates(20_000);
+    const fold = { decode: (bytes: Uint8Array) => ({ text: bytes.join() }) } as unknown as ViewFold;
+    const tail = (isDamaged: boolean, before: number): StateTail => ({
+      bytes: new Uint8Array(TAIL_HEAD_BYTES + 1),
+      before,
+      foldInto: (state) => {
+        (state as unknown as { text: string }).text += "+";
+        if (isDamaged) throw new Error("damaged");
+      },
+    });
+    states.decode("a", fold, Uint8Array.of(1));
+    const size = states.bytes;
+    for (const bytes of [Uint8Array.of(1), new Uint8Array(1000), Uint8Array.of(2)]) {
+      expect(() => states.decode("a", fold, bytes, tail(true, 1))).toThrow("damaged");
+      expect(textOf(states.decode("a", fold, bytes, tail(false, 1)))).toBe(`${bytes.join()}+`);
+      expect(() => states.decode("a", fold, bytes, tail(true, 2))).toThrow("damaged");
+      expect(textOf(states.decode("a", fold, bytes))).toBe(bytes.join());
+    }
+    expect(states.bytes).toBe(size);
   });
 
   it(`are what the bytes say and stay within their memory, whatever is asked (seed ${SEED})`, () => {
