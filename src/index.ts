@@ -13,9 +13,9 @@ export {
   parseDuration,
   parseMicros,
 } from "./base/micros.ts";
-export { type Column, type Value, type ValueType } from "./schema/value.ts";
+export type { Column, Value, ValueType } from "./schema/value.ts";
 export * from "./define/aggregation-definition.ts";
-export { type DefinedAt } from "./define/defined-at.ts";
+export type { DefinedAt } from "./define/defined-at.ts";
 export * from "./define/definition.ts";
 export * from "./define/expectation-definition.ts";
 export * from "./define/transformation-definition.ts";
@@ -38,7 +38,7 @@ export {
 export { experiment, type ExperimentOptions } from "./define/experiment.ts";
 export type { Experiment } from "./define/experiment-typing.ts";
 export * from "./define/experiment-definition.ts";
-export { type Expression } from "./define/expression.ts";
+export type { Expression } from "./define/expression.ts";
 export { type ColumnType, t } from "./define/column-type.ts";
 export { col, type Expr, lit, when } from "./define/expression-builder.ts";
 export {
@@ -66,7 +66,7 @@ export {
   topOther,
   variance,
 } from "./define/aggregation-builder.ts";
-export { type Feature, type GroupedFeature } from "./define/feature-builder.ts";
+export type { Feature, GroupedFeature } from "./define/feature-builder.ts";
 export { type Expectation, expectation } from "./define/expectation.ts";
 export { sequence, type SequenceFeature } from "./define/sequence.ts";
 export { type Custom, custom, type CustomFunctions } from "./define/custom.ts";
@@ -80,10 +80,10 @@ export {
 } from "./define/http-poll.ts";
 export * from "./define/poll-definition.ts";
 export { batch, type BatchSource, type EventOf, stream, type Stream } from "./define/source.ts";
-export { type SourceSlaOptions, type ViewSlaOptions } from "./define/sla.ts";
+export type { SourceSlaOptions, ViewSlaOptions } from "./define/sla.ts";
 export { view, type View } from "./define/view.ts";
 export { onDemand, type OnDemand } from "./define/on-demand.ts";
-export { type Selection } from "./define/selection.ts";
+export type { Selection } from "./define/selection.ts";
 export {
   bucketize,
   clip,
@@ -98,35 +98,35 @@ export {
   standardize,
 } from "./define/transformation.ts";
 export { customTransformation, type TransformationFunctions } from "./define/custom-transformation.ts";
-export { type Transformation } from "./define/transformation-typing.ts";
+export type { Transformation } from "./define/transformation-typing.ts";
 export { service, type Service, type Vector, type VectorKeys, type VectorRequest } from "./define/service.ts";
-export { type DurationText } from "./define/typing.ts";
+export type { DurationText } from "./define/typing.ts";
 export { type JsonSchema, rowJsonSchema, vectorJsonSchema } from "./schema/json-schema.ts";
-export { type BackfillCost, openPlatform, type Platform } from "./platform.ts";
-export { type Correction, type CorrectionOutcome, type CorrectionResult } from "./ingest/corrections.ts";
-export {
-  type AuditOptions,
-  type AuditReport,
-  type BackfilledView,
-  type BackfillOptions,
-  type FitOptions,
-  type LeakageOptions,
-  type PlatformOptions,
-  type ServiceVectorOptions,
-  type TrainOptions,
-  type VectorAnswer,
-  type VectorOptions,
+export { openOnlineServer, openPlatform, runTrainingJob, serveAsWorker } from "./platform/open.ts";
+export type { BackfillCost, Platform } from "./platform.ts";
+export type { Correction, CorrectionOutcome, CorrectionResult } from "./ingest/corrections.ts";
+export type {
+  AuditOptions,
+  AuditReport,
+  BackfilledView,
+  BackfillOptions,
+  FitOptions,
+  LeakageOptions,
+  PlatformOptions,
+  ServiceVectorOptions,
+  TrainOptions,
+  VectorAnswer,
+  VectorOptions,
 } from "./platform/platform-options.ts";
-export { type ImportOptions, type ImportReport, type OnProgress } from "./platform/runtime-context.ts";
-export { type DriftOptions, type DriftReport, type DriftSettings } from "./platform/monitoring/drift-desk.ts";
-export { openOnlineServer, type OnlineServer, type OnlineServerOptions } from "./platform/online/online-server.ts";
-export { type PushResult, type RowOutcome } from "./ingest/pipeline.ts";
-export { type HttpOptions, type HttpServer } from "./serve/http.ts";
-export { type FitSplit, type FittedService, type FittedStep } from "./registry/fitted-service.ts";
-export { runTrainingJob, type TrainingJobOptions } from "./platform/training-jobs/run-training-job.ts";
-export { type TrainingJobsOptions } from "./platform/training-jobs/training-jobs.ts";
-export { serveAsWorker } from "./platform/workers/serve-worker.ts";
-export { type WorkerOptions } from "./platform/workers/worker-house.ts";
-export { type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
-export { type RespOptions, type RespServer } from "./serve/resp/server.ts";
-export { type Plan, type PlannedChange, type Registered, type Registry } from "./registry/registry.ts";
+export type { ImportOptions, ImportReport, OnProgress } from "./platform/runtime-context.ts";
+export type { DriftOptions, DriftReport, DriftSettings } from "./platform/monitoring/drift-desk.ts";
+export type { OnlineServer, OnlineServerOptions } from "./platform/online/online-server.ts";
+export type { PushResult, RowOutcome } from "./ingest/pipeline.ts";
+export type { HttpOptions, HttpServer } from "./serve/http.ts";
+export type { FitSplit, FittedService, FittedStep } from "./registry/fitted-service.ts";
+export type { TrainingJobOptions } from "./platform/training-jobs/run-training-job.ts";
+export type { TrainingJobsOptions } from "./platform/training-jobs/training-jobs.ts";
+export type { WorkerOptions } from "./platform/workers/worker-house.ts";
+export type { WorkersOptions, WorkerServer } from "./platform/workers/worker-server.ts";
+export type { RespOptions, RespServer } from "./serve/resp/server.ts";
+export type { Plan, PlannedChange, Registered, Registry } from "./registry/registry.ts";

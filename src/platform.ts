@@ -60,7 +60,7 @@ import type { WorkersOptions, WorkerServer } from "./platform/workers/worker-ser
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
-import { type HttpOptions, type HttpServer, openHttpServer } from "./serve/http.ts";
+import type { HttpOptions, HttpServer } from "./serve/http.ts";
 import type { MonitoringDesks } from "./serve/monitoring-desks.ts";
 import type { RespOptions, RespServer } from "./serve/resp/server.ts";
 import type { AuditResult } from "./training/audit-result.ts";
@@ -353,9 +353,9 @@ export class Platform {
   }
 
   /** Serves HTTP until closed, and counts and measures from then on. Throws `LISTEN_FAILED`. */
-  serve(options: HttpOptions = {}): Promise<HttpServer> {
+  async serve(options: HttpOptions = {}): Promise<HttpServer> {
     this.#wiring.beginServing();
-    return openHttpServer(this.#wiring.reader, this.#wiring.servePorts, options);
+    return (await import("./serve/http.ts")).openHttpServer(this.#wiring.reader, this.#wiring.servePorts, options);
   }
 
   /** Serves the Redis protocol until closed (docs/resp.md), beside HTTP or without it. Throws `LISTEN_FAILED`. */

@@ -55,7 +55,7 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 
 /** Implementations of the store interfaces: outside their folder only the composition root picks them. */
 const STORE_ADAPTER =
-  /^(?:online-store\/(?:lmdb|memory|redis\/redis-store)|offline-store\/(?:duckdb|delta-(?:actions|checkpoint|clean-up|commit|erasure|log|redaction|state|table)))\.ts$/;
+  /^(?:online-store\/(?:lmdb|memory|redis\/redis-store)|offline-store\/(?:duckdb|open-duckdb|delta-(?:actions|checkpoint|clean-up|commit|erasure|log|redaction|state|table)))\.ts$/;
 
 /** Packages with a state or a wire behind them: one file each knows them. */
 const DRIVERS: readonly string[] = [

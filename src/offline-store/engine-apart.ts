@@ -14,7 +14,7 @@ import { OnefoldError } from "../base/errors.ts";
 import { type StartedProcess, startHere, type StartProcess } from "../base/started-process.ts";
 import { errorFromWire } from "../base/wire-error.ts";
 import type { Value } from "../schema/value.ts";
-import { openDuckDb } from "./duckdb.ts";
+import { openDuckDb } from "./open-duckdb.ts";
 import type { EngineBatch, EngineColumn, EngineSettings, FillBatch, QueryEngine, TableColumn } from "./engine.ts";
 import type { EngineAnswer, EngineQuestion, FromEngine, ToEngine } from "./engine-process.ts";
 

@@ -2,7 +2,7 @@
  * What needs an engine and no data folder.
  */
 import { readRowFile, type RowFileRequest } from "../ingest/row-file.ts";
-import { openDuckDb } from "../offline-store/duckdb.ts";
+import { openDuckDb } from "../offline-store/open-duckdb.ts";
 import { SampleKeeper } from "../training/entity-sample.ts";
 import { LocalEvents, type LocalEventsOptions } from "./local-events.ts";
 

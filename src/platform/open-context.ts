@@ -9,7 +9,7 @@ import { startHere, type StartProcess } from "../base/started-process.ts";
 import { BackfillBudget } from "../ingest/backfill-budget.ts";
 import { openOfflineStore } from "../offline-store/delta-table.ts";
 import { openEngineApart } from "../offline-store/engine-apart.ts";
-import { openDuckDb } from "../offline-store/duckdb.ts";
+import { EngineWhenAsked, openDuckDb } from "../offline-store/open-duckdb.ts";
 import type { EngineSettings } from "../offline-store/engine.ts";
 import { refuseOtherFormat } from "./folder-format.ts";
 import { ENGINE_MEMORY_BYTES } from "./no-folder.ts";
@@ -41,7 +41,7 @@ export async function openContext(
   const start: StartProcess = (program, yielding) =>
     starter === null ? startHere(program, yielding) : starter.start(program, yielding);
   closers.push(async () => starter?.close());
-  const engine = await openEngine();
+  const engine = new EngineWhenAsked(openEngine);
   closers.push(() => engine.close());
   const context: RuntimeContext = {
     dataDir,

@@ -44,8 +44,11 @@ describe("onefold/testing", () => {
       const script = `const start = performance.now(); await import(${url}); console.log(performance.now() - start);`;
       return Math.min(...[1, 2, 3].map(() => Number(node(["--input-type=module", "-e", script]).output)));
     };
-    // 25 ms against 480 ms alone on the machine; the ratio holds on a busy one, too
-    expect(millisOf("testing/index.js")).toBeLessThan(millisOf("index.js") / 3);
+    // 100 and 50 ms against 530 ms alone on the machine; the ratio holds on a busy one, too
+    const platformMillis = millisOf("platform.js");
+    expect(millisOf("testing/index.js")).toBeLessThan(platformMillis / 3);
+    // What defines features is all that is loaded of the whole, until something is opened.
+    expect(millisOf("index.js")).toBeLessThan(platformMillis / 3);
   });
 });
 

@@ -21,7 +21,7 @@ import { CORRECTS_HEADER, ORIGIN_HEADER } from "../../ingest/kafka/record-stamp.
 import { internalTopic } from "../../ingest/kafka/routes.ts";
 import { kafkaSettings } from "../../ingest/kafka/settings.ts";
 import { openOfflineStore } from "../../offline-store/delta-table.ts";
-import { openDuckDb } from "../../offline-store/duckdb.ts";
+import { openDuckDb } from "../../offline-store/open-duckdb.ts";
 import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
 import { eventRelation } from "../../offline-store/event-relation.ts";
 import { ownFiles } from "../../offline-store/foreign-files.ts";

@@ -20,7 +20,7 @@ import { POSITIONS_TRUSTED_MS } from "../../ingest/kafka/stored-positions.ts";
 import { kafkaSettings } from "../../ingest/kafka/settings.ts";
 import { WindowFolder } from "../../monitor/drift/window-folder.ts";
 import { openOfflineStore } from "../../offline-store/delta-table.ts";
-import { openDuckDb } from "../../offline-store/duckdb.ts";
+import { openDuckDb } from "../../offline-store/open-duckdb.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";

@@ -14,7 +14,7 @@ import type * as ConnectionModule from "../../ingest/kafka/connection.ts";
 import type * as TopicModule from "../../ingest/kafka/topic-setup.ts";
 import type * as WorkerModule from "../../ingest/kafka/worker.ts";
 import { openOfflineStore } from "../../offline-store/delta-table.ts";
-import { openDuckDb } from "../../offline-store/duckdb.ts";
+import { openDuckDb } from "../../offline-store/open-duckdb.ts";
 import { openPartitionedEvents } from "../../offline-store/partitioned-events.ts";
 import type { OfflineStore } from "../../offline-store/offline-store.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
+import { openDuckDb } from "../../offline-store/open-duckdb.ts";
 import type { QueryEngine } from "../../offline-store/engine.ts";
 import type { TrainingPorts } from "../../training/ports.ts";
 import { DriftDesk } from "../monitoring/drift-desk.ts";
@@ -16,10 +17,7 @@ export function openOnlineDrift(
   { registry, fits, catalog }: WatchedRegistry,
   drift: OwnedDrift,
 ): DriftDesk {
-  const openEngine = async (): Promise<QueryEngine> => {
-    const { openDuckDb } = await import("../../offline-store/duckdb.ts");
-    return openDuckDb({ threads: 1 });
-  };
+  const openEngine = (): Promise<QueryEngine> => openDuckDb({ threads: 1 });
   const ports: TrainingPorts = {
     clock,
     registry,
