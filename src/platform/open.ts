@@ -1,6 +1,6 @@
 /**
  * Opens what runs features. Apart from what defines them, and loaded when it is called: who only defines features, or looks at
- * definitions, as most commands do, does not load the engine, the servers and the stores for it, which takes a second.
+ * definitions, as most commands do, does not load the engine, the servers and the stores for it, which takes half a second.
  */
 import type { Platform } from "../platform.ts";
 import type { OnlineServer, OnlineServerOptions } from "./online/online-server.ts";
