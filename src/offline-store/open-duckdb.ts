@@ -20,11 +20,15 @@ export async function openDuckDb(settings: EngineSettings = {}): Promise<QueryEn
   return open(settings);
 }
 
-/** One that is opened by the first that is asked of it, which throws what opening throws; then the next opens it. */
+/**
+ * One that is opened by the first that is asked of it, which throws what opening throws; then the next opens it. Closed, it
+ * opens nothing any more: `INTERNAL`.
+ */
 export class EngineWhenAsked implements QueryEngine {
   readonly #open: () => Promise<QueryEngine>;
   #opening: Promise<QueryEngine> | null = null;
   #opened: QueryEngine | null = null;
+  #isClosed = false;
   /** Times that what waited for it to be opened was stopped. */
   #stops = 0;
 
@@ -63,11 +67,14 @@ export class EngineWhenAsked implements QueryEngine {
   }
 
   async close(): Promise<void> {
-    const opening = this.#opening;
-    if (opening !== null) await (await opening).close();
+    this.#isClosed = true;
+    // Who asked hears of an opening that failed.
+    const opened = await this.#opening?.catch(() => null);
+    await opened?.close();
   }
 
   async #engine(): Promise<QueryEngine> {
+    if (this.#isClosed) throw new OnefoldError("INTERNAL", "something is asked of an engine that was closed");
     if (this.#opened !== null) return this.#opened;
     const stops = this.#stops;
     this.#opening ??= this.#open();

@@ -44,6 +44,13 @@ describe("an engine that is opened when it is asked", () => {
     expect(await stopped).toBe("CANCELLED");
     expect(await later).toEqual([{ n: 1 }]);
     await engine.close();
-    await new EngineWhenAsked(() => Promise.reject(new Error("opened"))).close();
+    expect(await codeOf(engine.run("SELECT 1"))).toBe("INTERNAL");
+    const unopened = new EngineWhenAsked(() => Promise.reject(new Error("opened")));
+    await unopened.close();
+    expect(await codeOf(unopened.run("SELECT 1"))).toBe("INTERNAL");
+    const failing = new EngineWhenAsked(() => Promise.reject(new OnefoldError("INTERNAL", "no memory")));
+    const asked = expect(failing.run("SELECT 1")).rejects.toThrow("no memory");
+    await failing.close();
+    await asked;
   });
 });

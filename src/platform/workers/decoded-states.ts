@@ -61,7 +61,7 @@ export class DecodedStates {
     const known = this.#entries.get(name);
     const sizeBefore = known === undefined ? 0 : sizeOf(known);
     if (known === undefined || known.fold !== fold || !isSame(known.bytes, bytes) || !foldOn(known, tail)) {
-      return this.#decodeAnew(known, name, fold, bytes, tail).state;
+      return this.#decodeAnew(known, name, fold, bytes, tail);
     }
     known.isAskedFor = true;
     this.#grow(sizeOf(known) - sizeBefore);
@@ -75,7 +75,7 @@ export class DecodedStates {
     fold: ViewFold,
     given: Uint8Array,
     tail: StateTail | null,
-  ): DecodedState {
+  ): ViewState {
     const encoded = this.#stateIn === null ? given : this.#stateIn(given);
     const size = given.length + encoded.length * DECODED_FACTOR + ENTRY_BYTES;
     const state = fold.decode(encoded);
@@ -92,7 +92,7 @@ export class DecodedStates {
       Object.assign(known, entry);
       this.#grow(sizeOf(entry) - sizeBefore);
     }
-    return entry;
+    return state;
   }
 
   #grow(bytes: number): void {

@@ -20,7 +20,7 @@ function viewNamed(name: string): CatalogView {
 const view = viewNamed("user_payments@1");
 const unstored = viewNamed("another@1");
 
-/** A store past this machine that counts round trips; those held back are answered by `goOn`. */
+/** A store past this machine that says what was asked of it in which round trip. */
 class CountedStore {
   readonly rounds: StateRead[][] = [];
   connectionsLost = 0;
