@@ -41,7 +41,7 @@ const suiteCode = runPackage(
 );
 const counts = existsSync(countsFile)
   ? JSON.parse(readFileSync(countsFile, "utf8"))
-  : { passed: 0, failed: 1, skipped: 0 };
+  : { passed: 0, failed: 1, skipped: 0, failures: ["the tests ended before their counts were written"] };
 rmSync(countsFile, { force: true });
 if (suiteCode !== 0 && counts.failed === 0) failedChecks.push("vitest");
 
@@ -55,7 +55,7 @@ if (!suiteOnly) {
   );
 }
 
-for (const name of failedChecks) process.stdout.write(`\nfailed check: ${name}\n`);
+for (const name of [...failedChecks, ...counts.failures]) process.stdout.write(`\nfailed: ${name}\n`);
 const failed = counts.failed + failedChecks.length;
 const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : "";
 process.stdout.write(`\n${counts.passed} passed, ${failed} failed${skipped}\n`);

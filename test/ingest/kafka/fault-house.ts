@@ -9,6 +9,8 @@ import { KafkaWorld, sentPayment, type SentPayment } from "./kafka-world.ts";
 import { WatchedServer } from "./watched-server.ts";
 import { WorkerProcess, type WorkerProcessOptions } from "./worker-process.ts";
 
+const SAID_CHARS_MAX = 4000;
+
 export interface Outcome {
   readonly count: number;
   readonly states: readonly [view: string, byKey: Record<string, string>][];
@@ -116,11 +118,22 @@ export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> 
    */
   async outcome(): Promise<{ readonly found: Outcome; readonly right: Outcome }> {
     const { world, store } = this;
-    await world.settled(store, world.sent - this.#again, 180_000);
+    await world.settled(store, world.sent - this.#again, 180_000).catch(async (error: Error) => {
+      throw new Error(`${error.message}\n${await this.#workersSay()}`, { cause: error });
+    });
     const right: [string, Record<string, string>][] = [];
     for (const route of world.routes) right.push(...(await world.expectedStates(route)));
     const [states, count] = await this.#stored();
     return { found: { count, states }, right: { count: this.sent, states: right } };
+  }
+
+  /** For whoever reads of a failure: how each worker stands, and the end of what it has said. */
+  async #workersSay(): Promise<string> {
+    const said = this.#workers.map(async (worker) => {
+      const status = await worker.status().then(JSON.stringify, (error: Error) => error.message);
+      return `worker ${worker.pid}: ${status}\n${worker.stderr.slice(-SAID_CHARS_MAX)}`;
+    });
+    return (await Promise.all(said)).join("\n");
   }
 
   /** A client may still ask a node of a cluster that is gone. */
