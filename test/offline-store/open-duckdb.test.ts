@@ -29,7 +29,7 @@ describe("an engine that is opened when it is asked", () => {
       if (failure !== undefined) throw failure;
       return openDuckDb();
     });
-    expect(await codeOf(engine.run("SELECT 1"))).toBe("INTERNAL");
+    expect(await codeOf(engine.run("SELECT 1"))).toBe("STORAGE_FAILED");
     expect(await engine.rows("SELECT 1 AS n")).toEqual([{ n: 1 }]);
     await engine.close();
   });
