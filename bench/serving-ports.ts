@@ -10,7 +10,7 @@ import { type Micros, micros, MICROS_PER_MINUTE, MICROS_PER_SECOND, parseMicros 
 import type { ViewDefinition } from "../src/define/definition.ts";
 import { compileViewFold } from "../src/fold/compile.ts";
 import type { ViewState } from "../src/fold/view-fold.ts";
-import { ChangeCounts } from "../src/ingest/change-counts.ts";
+import { ChangeCounts } from "../src/online-store/change-counts.ts";
 import { openFitStore } from "../src/registry/fit-files.ts";
 import { openFileRegistry } from "../src/registry/file-registry.ts";
 import type { ServedView, ServePorts } from "../src/serve/ports.ts";

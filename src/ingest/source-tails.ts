@@ -3,7 +3,7 @@
  */
 import type { ViewDefinition } from "../define/definition.ts";
 import type { CommitPart } from "../online-store/online-store.ts";
-import { ChangeCounts } from "./change-counts.ts";
+import { ChangeCounts } from "../online-store/change-counts.ts";
 import { EntitySlots } from "./entity-slots.ts";
 import { TailReader, TailWriter } from "./event-tail.ts";
 import type { LogEvent } from "./event.ts";

@@ -19,7 +19,7 @@ import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { MetaWrite, LocalOnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
-import { ChangeCounts } from "./change-counts.ts";
+import { ChangeCounts } from "../online-store/change-counts.ts";
 import type { RefoldedRun } from "./correction-run.ts";
 import { isErased, isRetraction, type LogEvent } from "./event.ts";
 import { FeatureRows } from "./feature-rows.ts";

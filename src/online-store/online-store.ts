@@ -170,6 +170,16 @@ export interface OnlineStore {
   close(): Promise<void>;
 }
 
+/** Counts that move when states change, as the store tells of it. */
+export interface RemoteChanges {
+  /** Another number with each change that was told, whatever it is of. */
+  readonly told: number;
+  /** Where changes of the entity's states are counted, from now on. */
+  cellOf(key: EntityKey): number;
+  /** As long as it is the same, `readHere` would find the same; NaN while that is not known. */
+  of(cell: number): number;
+}
+
 /** A store past this machine, whose states are asked for at every request, and are most often those of the last time. */
 export interface RemoteOnlineStore extends OnlineStore {
   /**
@@ -177,6 +187,15 @@ export interface RemoteOnlineStore extends OnlineStore {
    * the state. They lie in larger blocks: who keeps one keeps a copy.
    */
   readStored(states: readonly StateRead[]): Promise<readonly (Uint8Array | null)[]>;
+  /**
+   * What `readStored` would give, or something that was stored a moment before, without asking the store; null where that is not
+   * known of all. What `read` has given by now of metas is not newer than this.
+   */
+  readHere?(states: readonly StateRead[]): readonly (Uint8Array | null)[] | null;
+  /** Tells when what was read of an entity may be out of date; absent where the store does not say. */
+  readonly changes?: RemoteChanges | undefined;
+  /** Another number whenever reads go another way than before, and so perhaps to another server: what was read before says nothing of it. */
+  readonly way: number;
   /** The state's bytes in what `readStored` gave, good until the next call. */
   stateIn(stored: Uint8Array): Uint8Array;
 }

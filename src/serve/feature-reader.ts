@@ -44,6 +44,8 @@ export interface FeatureReader {
    * which their reads are to be given as the option `states`. Throws what `ServePorts.fetch` throws.
    */
   readonly fetch: ((vectors: readonly VectorAsk[]) => Promise<FetchedStates>) | null;
+  /** The same in this turn, where `fetch` is not null and all states are known here; else null. */
+  fetchHere(vectors: readonly VectorAsk[]): FetchedStates | null;
   /** Reads, records, and publishes to diagnostics. Throws what `readVector` throws. */
   read(plan: VectorPlan, keys: readonly EntityKey[], options?: ReadOptions): FeatureVector;
   /**
@@ -169,6 +171,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       return found;
     },
     fetch,
+    fetchHere: (vectors) => ports.fetchHere?.(vectors.flatMap(asksOf)) ?? null,
     read: (plan, keys, options) => {
       const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;
       const vector = readAndTell(plan, keys, options);
@@ -188,6 +191,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       if (sight !== undefined && sight.left <= 1) return null;
       const found = kept.find(asked, ports.clock);
       if (found === null) return null;
+      ports.snapshot?.renewKept?.();
       if (sight !== undefined) sight.left--;
       found.durationMs = performance.now() - startMs;
       publish(found.plan, found.statuses, found.durationMs, true, asked.consumer ?? "");

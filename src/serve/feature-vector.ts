@@ -110,20 +110,6 @@ export function tokenOf(plan: VectorPlan, vector: FeatureVector): VectorToken {
   return fit === null ? { asOf: vector.asOf, reads } : { asOf: vector.asOf, fit, reads };
 }
 
-/**
- * Milliseconds by which the states may be behind what was folded at the vector's time, the oldest among its views';
- * null where they are live, or nobody says of one of them.
- */
-export function snapshotAgeMs(plan: VectorPlan, vector: FeatureVector): number | null {
-  let oldest = Number.POSITIVE_INFINITY;
-  for (const { view } of plan.views) {
-    const { snapshotTime = Number.POSITIVE_INFINITY } = view;
-    if (snapshotTime === null) return null;
-    oldest = Math.min(oldest, snapshotTime);
-  }
-  return oldest === Number.POSITIVE_INFINITY ? null : Math.max(0, vector.asOf - oldest) / 1000;
-}
-
 /** Names without a value of their own: the entity is unseen, its newest event too old, or the value an error. */
 export function missingOf({ outputs }: VectorPlan, { statuses }: FeatureVector): string[] {
   const missing: string[] = [];

@@ -51,6 +51,8 @@ export interface StateSnapshot {
    * or are those that were fetched for it.
    */
   renew(fetched?: FetchedStates): void;
+  /** Called before anything is said of a kept answer: what is said of its views is of this moment then. */
+  renewKept?(): void;
 }
 
 /** States of one or more vectors, fetched from a store that cannot be read within a turn. What is in them is its own. */
@@ -111,6 +113,8 @@ export interface ServePorts {
    * round trip. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`.
    */
   fetch?(asks: readonly StateAsk[]): Promise<FetchedStates>;
+  /** The same in this turn, where all of them are known here; else null. Throws as `fetch`. */
+  fetchHere?(asks: readonly StateAsk[]): FetchedStates | null;
   /** How far a vector's asOf may be bumped past the clock before `CLOCK_BEHIND`. */
   readonly maxFutureMicros: DurationMicros;
   /**

@@ -14,13 +14,13 @@ import {
   isMissing,
   missingOf,
   outputEventTime,
-  snapshotAgeMs,
   staleOf,
   tokenOf,
   windowStartOf,
 } from "./feature-vector.ts";
 import type { ServedExposure } from "./experiment-plan.ts";
 import type { JsonSchema, RouteRequest } from "./route.ts";
+import { snapshotAgeMs } from "./snapshot-age.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
 import type { PlanOutput, VectorPlan } from "./vector-plan.ts";
 
@@ -69,10 +69,15 @@ export function answerMetadata(
   vector: FeatureVector,
   options: AnswerOptions,
 ): Record<string, unknown> {
-  return { as_of: formatMicros(vector.asOf), ...metadataBehindTime(plan, vector, options) };
+  const ageMs = snapshotAgeMs(plan, vector.asOf);
+  return {
+    as_of: formatMicros(vector.asOf),
+    ...(ageMs === null ? {} : { snapshot_age_ms: ageMs }),
+    ...metadataBehindTime(plan, vector, options),
+  };
 }
 
-/** The same without `as_of`, which comes first. */
+/** The same without what hangs on the moment, `as_of` and the states' age, which comes first. */
 export function metadataBehindTime(
   plan: VectorPlan,
   vector: FeatureVector,
@@ -80,13 +85,11 @@ export function metadataBehindTime(
 ): Record<string, unknown> {
   const fit = plan.program?.fit ?? null;
   const { exposure } = options;
-  const ageMs = snapshotAgeMs(plan, vector);
   const stale = staleOf(plan);
   return {
     ...(exposure === undefined ? {} : { experiment: exposure.experiment, variant: exposure.variant }),
     missing_features: missingOf(plan, vector),
     ...(stale.length === 0 ? {} : { stale_features: stale }),
-    ...(ageMs === null ? {} : { snapshot_age_ms: ageMs }),
     ...(fit === null ? {} : { fit: fit.version }),
     ...(options.token ? { token: encodeVectorToken(tokenOf(plan, vector)) } : {}),
     ...(options.full ? { features: allMetadata(plan, vector) } : {}),
@@ -104,12 +107,12 @@ function allMetadata(plan: VectorPlan, vector: FeatureVector): Record<string, un
   );
 }
 
-/** Whether no more is said of the vector than that nothing is missing. */
+/** Whether no more is said of the vector than when it was, and that nothing is missing. */
 export function isUsual(plan: VectorPlan, vector: FeatureVector, options: AnswerOptions): boolean {
   const { statuses } = vector;
   for (let i = 0; i < plan.outputs.length; i++) if (isMissing(statuses[i]!)) return false;
   const hasFit = (plan.program?.fit ?? null) !== null;
-  return isPlain(options) && !hasFit && snapshotAgeMs(plan, vector) === null && staleOf(plan).length === 0;
+  return isPlain(options) && !hasFit && staleOf(plan).length === 0;
 }
 
 /** The part that belongs to the answer as a whole: how long it took since `startMs`, and when that was. */

@@ -5,6 +5,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+import type { Micros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
 import { AnswerBytes } from "./answer-bytes.ts";
@@ -16,6 +17,7 @@ import { askedOf } from "./kept-elements.ts";
 import { labelText } from "./label-text.ts";
 import type { FetchedStates } from "./ports.ts";
 import type { RouteAnswer } from "./route.ts";
+import { writeSnapshotAge } from "./snapshot-age.ts";
 import { writeMicros } from "./time-bytes.ts";
 import { answerMetadata, type AnswerOptions, answerTiming, isPlain, metadataBehindTime } from "./vector-answer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
@@ -134,7 +136,7 @@ function addKeptOrRead(reader: FeatureReader, { plan, keys, consumer }: Element,
   if (found !== null) {
     const { bytes, start, split, end, asOf } = found;
     out.bytes(bytes, start, split);
-    writeMicros(asOf, out);
+    writeMoment(plan, asOf, out);
     out.bytes(bytes, split, end);
     return;
   }
@@ -144,11 +146,18 @@ function addKeptOrRead(reader: FeatureReader, { plan, keys, consumer }: Element,
   writeFeatures(plan, vector, out);
   out.text(',"metadata":{"as_of":"');
   const split = out.length;
-  writeMicros(vector.asOf, out);
+  writeMoment(plan, vector.asOf, out);
   const splitEnd = out.length;
-  out.text(`",${JSON.stringify(metadataBehindTime(plan, vector, PLAIN)).slice(1)}}`);
+  out.text(`,${JSON.stringify(metadataBehindTime(plan, vector, PLAIN)).slice(1)}}`);
   if (asked === null) return;
   reader.keepAnswer(asked, { plan, keys }, { bytes: out.block, start, end: out.length, split, splitEnd });
+}
+
+/** What differs each time: the rest of `as_of`, and what comes behind it. */
+function writeMoment(plan: VectorPlan, asOf: Micros, out: AnswerBytes): void {
+  writeMicros(asOf, out);
+  out.text('"');
+  writeSnapshotAge(plan, asOf, out);
 }
 
 function begun({ head }: Batch): AnswerBytes {

@@ -3,7 +3,7 @@
  * is made only when it is asked for, which must be within the turn that read the vector: the plan fills it anew
  * at its next read.
  *
- * What is kept of an answer is its bytes without the times, which differ each time: cut in two at their place.
+ * What is kept of an answer is its bytes without the times and the states' age, which differ each time: cut in two at their place.
  */
 import type { Clock } from "../base/clock.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
@@ -15,6 +15,7 @@ import { writeFeatures } from "./features-bytes.ts";
 import type { Asked, KeptAnswer } from "./kept-answers.ts";
 import { labelText } from "./label-text.ts";
 import type { RouteAnswer, WrittenAnswer } from "./route.ts";
+import { writeSnapshotAge } from "./snapshot-age.ts";
 import { writeMicros, writeThousandths } from "./time-bytes.ts";
 import {
   answerFeatures,
@@ -84,6 +85,7 @@ class VectorRouteAnswer implements WrittenAnswer {
     out.all(METADATA);
     this.#split = out.length;
     writeTimes(this.#latencyMicros, this.#timestamp, plan.vector.asOf, out);
+    writeSnapshotAge(plan, plan.vector.asOf, out);
     this.#splitEnd = out.length;
     if (this.#metadata === null) out.all(NOTHING_MISSING);
     else out.text(`,${JSON.stringify(this.#metadata).slice(1)}}`);
@@ -135,6 +137,11 @@ export function vectorRouteAnswer(
   const of = exposure === undefined ? { consumer } : { consumer, exposure };
   const given = request === undefined ? of : { request, ...of };
   if (reader.fetch !== null) {
+    const here = reader.fetchHere([{ plan, keys }]);
+    if (here !== null) {
+      reader.read(plan, keys, { ...given, states: here });
+      return new VectorRouteAnswer(label, asked);
+    }
     return reader.fetch([{ plan, keys }]).then((states) => {
       reader.read(plan, keys, { ...given, states });
       return settled(new VectorRouteAnswer(label, asked));
@@ -176,9 +183,10 @@ class RepeatedAnswer implements WrittenAnswer {
   }
 
   writeJson(out: AnswerBytes): void {
-    const { bytes, start, split, end, asOf, durationMs } = this.found!;
+    const { bytes, start, split, end, asOf, durationMs, plan } = this.found!;
     out.bytes(bytes, start, split);
     writeTimes(Math.round(1000 * durationMs), asOf, asOf, out);
+    writeSnapshotAge(plan, asOf, out);
     out.bytes(bytes, split, end);
   }
 }

@@ -7,7 +7,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import type { Micros } from "../../src/base/micros.ts";
-import { ChangeCounts } from "../../src/ingest/change-counts.ts";
+import { ChangeCounts } from "../../src/online-store/change-counts.ts";
 import type { EntityKey } from "../../src/schema/entity-key.ts";
 import { type Asked, KeptAnswers, type MadeAnswer, newAnswerSpace } from "../../src/serve/kept-answers.ts";
 import type { VectorPlan } from "../../src/serve/vector-plan.ts";

@@ -18,7 +18,7 @@ import type {
 } from "../../src/define/definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { STATUS_NAMES, type ViewState } from "../../src/fold/view-fold.ts";
-import { ChangeCounts } from "../../src/ingest/change-counts.ts";
+import { ChangeCounts } from "../../src/online-store/change-counts.ts";
 import { Metrics } from "../../src/monitor/metrics/metrics.ts";
 import { openFitStore } from "../../src/registry/fit-files.ts";
 import { openFileRegistry } from "../../src/registry/file-registry.ts";

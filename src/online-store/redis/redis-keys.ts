@@ -56,6 +56,12 @@ export function tagOf(key: EntityKey): string {
   return key.includes("%") || key.includes("}") ? key.replaceAll("%", "%25").replaceAll("}", "%7d") : key;
 }
 
+/** The same of a key on Redis, in byte strings; null where it is none of a state. */
+export function tagIn(name: string): string | null {
+  const start = name.indexOf("{");
+  return start === -1 ? null : name.slice(start + 1, name.indexOf("}", start));
+}
+
 function keyOf(tag: string): EntityKey {
   return tag === "%" ? "" : tag.replaceAll("%7d", "}").replaceAll("%25", "%");
 }

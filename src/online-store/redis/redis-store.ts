@@ -12,6 +12,7 @@ import type {
   MetaWrite,
   NamedMeta,
   RefusedWrite,
+  RemoteChanges,
   RemoteOnlineStore,
   StateMarks,
   StateRead,
@@ -20,14 +21,17 @@ import type {
   StoredState,
   StoreReading,
 } from "../online-store.ts";
-import { fromStored, stateOf, toStored, VERSION_BYTES, versionOf } from "../stored-state.ts";
+import { fromStored, stateOf, toStored, versionOf } from "../stored-state.ts";
 import { groupByKey, inPlaces, joinGroups, type StatesRead } from "./grouped-states.ts";
 import { lendUnpacked, packBytes, unpackBytes } from "./packed-bytes.ts";
 import { parseRedisAddress } from "./redis-address.ts";
 import { ClusterReplicas } from "./cluster-replicas.ts";
 import { RedisKeys } from "./redis-keys.ts";
 import { type RedisArgument, type RedisCommand, RedisLink } from "./redis-link.ts";
+import { WRITE_NEWER, WRITE_NEWER_COMMAND, refusedIn } from "./write-newer.ts";
 import { RoundSize } from "./round-size.ts";
+import { TrackedReads } from "./tracked-reads.ts";
+import { toBytes } from "./tracking-connection.ts";
 import { SlotMarks } from "./slot-marks.ts";
 import { FORMAT_FIELD, refuseOtherStoreFormat, storeFormatMark } from "./store-format.ts";
 
@@ -38,49 +42,36 @@ const BYTES_PER_COMMAND = 128 * 1024;
 const READS_PER_ROUND = 16_000;
 const SCAN_COUNT = 1000;
 
-/**
- * KEYS are states; for each there are two ARGV, the stored form of what is to be written and the milliseconds that it
- * is kept for, or nothing. Answers for each that did not land its number and the stored version.
- */
-const WRITE_NEWER = `
-local refused = {}
-for i = 1, #KEYS do
-  local value, keptMs = ARGV[2 * i - 1], ARGV[2 * i]
-  local stored = redis.call('GETRANGE', KEYS[i], 0, ${VERSION_BYTES - 1})
-  local lands = #stored < ${VERSION_BYTES}
-  if not lands then
-    local epoch, offset = struct.unpack('>I4d', value)
-    local storedEpoch, storedOffset = struct.unpack('>I4d', stored)
-    lands = epoch > storedEpoch or (epoch == storedEpoch and offset > storedOffset)
-  end
-  if not lands then
-    refused[#refused + 1] = i
-    refused[#refused + 1] = stored
-  elseif keptMs == '' then
-    redis.call('SET', KEYS[i], value)
-  else
-    redis.call('SET', KEYS[i], value, 'PX', keptMs)
-  end
-end
-return refused
-`;
-const WRITE_NEWER_COMMAND = "onefoldWriteNewer";
-
 export interface RedisStoreOptions {
   /** As in `parseRedisAddress`. */
   readonly url: string;
   /** Where the URL has none. */
   readonly password?: string;
+  /**
+   * Keeps what `readStored` gives for as long as Redis says of no change, within so many bytes: for those who read the same
+   * again and again. Of a single server; default nothing is kept.
+   */
+  readonly keptBytesMax?: number;
 }
 
 /** Does not wait for the connection: `ping` does. Throws `REQUEST_INVALID`, `FILE_UNREADABLE`. */
-export async function openRedisStore({ url, password }: RedisStoreOptions): Promise<RedisOnlineStore> {
+export async function openRedisStore(options: RedisStoreOptions): Promise<RedisOnlineStore> {
+  const { url, password, keptBytesMax = 0 } = options;
   const address = parseRedisAddress(url, password);
   const link = await RedisLink.open(address, { [WRITE_NEWER_COMMAND]: WRITE_NEWER });
   const { prefix, timeoutMs, replicasMax } = address;
   const keys = new RedisKeys(prefix);
   const replicas = address.isCluster ? new ClusterReplicas({ link, keys, replicasMax, timeoutMs }) : null;
-  return new RedisOnlineStore(link, keys, new RoundSize(timeoutMs), replicas);
+  const tracked = address.isCluster || keptBytesMax === 0 ? null : new TrackedReads({ address, keptBytesMax });
+  return new RedisOnlineStore({ link, keys, round: new RoundSize(timeoutMs), replicas, tracked });
+}
+
+export interface RedisStoreParts {
+  readonly link: RedisLink;
+  readonly keys: RedisKeys;
+  readonly round: RoundSize;
+  readonly replicas: ClusterReplicas | null;
+  readonly tracked: TrackedReads | null;
 }
 
 export class RedisOnlineStore implements RemoteOnlineStore {
@@ -90,16 +81,18 @@ export class RedisOnlineStore implements RemoteOnlineStore {
   readonly #round: RoundSize;
   /** Of a cluster. */
   readonly #replicas: ClusterReplicas | null;
+  readonly #tracked: TrackedReads | null;
   readonly marks: StateMarks | undefined;
   /** Whether it was looked at, and marked, before the first write. */
   #isMarked = false;
 
   /** Use `openRedisStore`. */
-  constructor(link: RedisLink, keys: RedisKeys, round: RoundSize, replicas: ClusterReplicas | null) {
+  constructor({ link, keys, round, replicas, tracked }: RedisStoreParts) {
     this.#link = link;
     this.#keys = keys;
     this.#round = round;
     this.#replicas = replicas;
+    this.#tracked = tracked;
     this.marks = link.isCluster ? new SlotMarks(link, keys) : undefined;
   }
 
@@ -110,6 +103,15 @@ export class RedisOnlineStore implements RemoteOnlineStore {
   /** Times that the connection to a server broke. What the store had may be less after each. */
   get connectionsLost(): number {
     return this.#link.connectionsLost;
+  }
+
+  get way(): number {
+    return this.#link.connectionsLost + (this.#tracked?.turns ?? 0);
+  }
+
+  /** Whether Redis tells of changes, and why not; null where it is not asked to. */
+  get tracking(): { readonly isOn: boolean; readonly reason: string | null } | null {
+    return this.#tracked;
   }
 
   get servers(): string | null {
@@ -127,17 +129,36 @@ export class RedisOnlineStore implements RemoteOnlineStore {
 
   async read(states: readonly StateRead[], metas: readonly string[] = []): Promise<StoreReading> {
     const reads = this.#readsOf(states);
-    const asked = [this.#keys.metas, FORMAT_FIELD, ...metas];
-    const first = metas.length === 0 ? [] : [{ name: "hmget", args: asked }];
+    const fields = [FORMAT_FIELD, ...metas];
+    const tracked = metas.length === 0 || reads.length > 0 ? null : await this.#readTracked(fields);
+    const first =
+      metas.length === 0 || tracked !== null ? [] : [{ name: "hmget", args: [this.#keys.metas, ...fields] }];
     const replies = await this.#readInRounds([...first, ...reads.map(({ command }) => command)]);
-    const [mark, ...foundMetas] = metas.length === 0 ? [null] : (replies.shift() as (Buffer | null)[]);
+    const [mark, ...foundMetas] =
+      metas.length === 0 ? [null] : (tracked ?? (replies.shift() as readonly (Buffer | null)[]));
     refuseOtherStoreFormat(mark!, this.#keys.metas);
     const readMetas = foundMetas.map((bytes) => bytes && ownBytes(bytes));
     const stored = inPlaces(states.length, reads, replies);
     return { states: stored.map((value) => value && unpacked(value)), metas: readMetas };
   }
 
+  /** So that what is read of places is not older than what is kept of states. */
+  async #readTracked(fields: readonly string[]): Promise<readonly (Buffer | null)[] | null> {
+    if (this.#tracked === null) return null;
+    return this.#tracked.readFields(toBytes(this.#keys.metas), fields.map(toBytes));
+  }
+
+  get changes(): RemoteChanges | undefined {
+    return this.#tracked?.changes;
+  }
+
+  readHere(states: readonly StateRead[]): readonly (Uint8Array | null)[] | null {
+    return this.#tracked === null ? null : this.#tracked.here(this.#namesOf(states));
+  }
+
   async readStored(states: readonly StateRead[]): Promise<readonly (Uint8Array | null)[]> {
+    const values = this.#tracked && (await this.#tracked.read(this.#namesOf(states), KEYS_PER_COMMAND));
+    if (values !== null) return values;
     const commands = this.#readsOf(states);
     const replies = await this.#readInRounds(commands.map(({ command }) => command));
     return inPlaces(states.length, commands, replies);
@@ -145,6 +166,10 @@ export class RedisOnlineStore implements RemoteOnlineStore {
 
   stateIn(stored: Uint8Array): Uint8Array {
     return lendUnpacked(stateOf(stored), versionOf(stored).offset);
+  }
+
+  #namesOf(states: readonly StateRead[]): string[] {
+    return states.map(({ space, key }) => toBytes(this.#keys.state(space, key)));
   }
 
   /** States of one entity by one command. */
@@ -228,6 +253,7 @@ export class RedisOnlineStore implements RemoteOnlineStore {
   }
 
   close(): Promise<void> {
+    this.#tracked?.close();
     return this.#link.close();
   }
 
@@ -344,15 +370,6 @@ function endOfRound(commands: readonly RedisCommand[], from: number, keysMax: nu
 
 function bytesOf(states: readonly StateWrite[], indexes: readonly number[]): number {
   return indexes.reduce((sum, i) => sum + states[i]!.bytes.length, 0);
-}
-
-function refusedIn(reply: readonly (number | Buffer)[], indexes: readonly number[]): RefusedWrite[] {
-  const refused: RefusedWrite[] = [];
-  for (let i = 0; i < reply.length; i += 2) {
-    const index = indexes[(reply[i] as number) - 1]!;
-    refused.push({ index, stored: versionOf(reply[i + 1] as Buffer) });
-  }
-  return refused;
 }
 
 /** The version as it is, for the server to compare; the state in fewer bytes. */

@@ -25,11 +25,13 @@ export class StaleViews {
     return true;
   }
 
-  /** These and no others. */
-  replace(active: StaleViews["active"]): void {
+  /** These and no others. Whether anything changed. */
+  replace(active: StaleViews["active"]): boolean {
     const present = new Map(active);
-    for (const view of this.#views.keys()) this.set(view, present.get(view) ?? null);
-    for (const [view, fallback] of active) this.set(view, fallback);
+    let isChanged = false;
+    for (const view of this.#views.keys()) isChanged = this.set(view, present.get(view) ?? null) || isChanged;
+    for (const [view, fallback] of active) isChanged = this.set(view, fallback) || isChanged;
+    return isChanged;
   }
 
   /** `view@version` and what is served in its place. */

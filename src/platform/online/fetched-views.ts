@@ -15,7 +15,7 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { RemoteOnlineStore } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
-import type { FetchedStates, ServedView, StateAsk, StateSnapshot } from "../../serve/ports.ts";
+import type { FetchedStates, ServedView, StateAsk, StateChanges, StateSnapshot } from "../../serve/ports.ts";
 import type { CatalogView } from "../view-catalog.ts";
 import { StaleViews } from "../monitoring/stale-views.ts";
 import { DecodedStates } from "../workers/decoded-states.ts";
@@ -24,6 +24,8 @@ import { StateFetch, tellFetched } from "./state-fetch.ts";
 
 const DECODED_BYTES_MAX = 128 * 1024 * 1024;
 const TRIES_MAX = 3;
+/** In the place of a cell: nothing counts what is read by it. */
+const UNCOUNTED = -1;
 
 export class FetchedViews implements StateSnapshot {
   /** Views in whose place a fallback is served. */
@@ -35,12 +37,24 @@ export class FetchedViews implements StateSnapshot {
   readonly #compiled = new WeakMap<ServedView, CatalogView>();
   /** What those who ask in this turn may still join. */
   #next: StateFetch | null = null;
+  #hearing: Promise<void> | null = null;
+  /** Times that a view's states were found elsewhere, or something was served in their place. */
+  #moves = 0;
+  readonly #changes: StateChanges | null;
   /** Of the vector that is read in this turn. */
   #fetched: StateFetch | null = null;
 
   constructor(store: RemoteOnlineStore, clock: Clock = systemClock, decodedBytesMax: number = DECODED_BYTES_MAX) {
     this.#store = store;
-    this.places = new HeardPlaces(store, clock);
+    this.places = new HeardPlaces(store, clock, () => this.moved());
+    const { changes } = store;
+    this.#changes =
+      changes === undefined
+        ? null
+        : {
+            cellOf: (key) => (this.#fetched?.isCurrent === true ? changes.cellOf(key) : UNCOUNTED),
+            of: (cell) => (cell === UNCOUNTED ? Number.NaN : changes.of(cell) + this.#moves),
+          };
     this.#decoded = new DecodedStates(decodedBytesMax, (stored) => store.stateIn(stored));
   }
 
@@ -66,15 +80,31 @@ export class FetchedViews implements StateSnapshot {
     // What reads no state waits for none.
     if (asks.length === 0) return new StateFetch(this.#store, this.places);
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      if (!this.#isSameSince(this.places.heardLost)) await this.#hearAgain(asks.length);
+      if (!this.#isSameSince(this.places.heardWay)) await this.#hearAgain(asks.length);
+      const here = this.#here(asks);
+      if (here !== null) return here;
       const fetch = this.#join(asks);
       await fetch.done;
       // The states go with places of that time, whatever was heard meanwhile.
-      if (this.#isSameSince(fetch.heardLost)) return fetch;
+      if (this.#isSameSince(fetch.heardWay)) return fetch;
     }
     throw new OnefoldError("STORE_UNAVAILABLE", "connections to the online store are lost again and again", {
       hint: "see whether it runs; it is asked again all the time",
     });
+  }
+
+  /** Those that are known without a round trip; null where one of them is not. Throws as `view`. */
+  fetchHere(asks: readonly StateAsk[]): FetchedStates | null {
+    return this.#isSameSince(this.places.heardWay) ? this.#here(asks) : null;
+  }
+
+  /** What is served of a view is another now, though its states have not changed: answers that were kept are none. */
+  moved(): void {
+    this.#moves++;
+  }
+
+  renewKept(): void {
+    this.#fetched = null;
   }
 
   renew(fetched?: FetchedStates): void {
@@ -84,8 +114,19 @@ export class FetchedViews implements StateSnapshot {
   }
 
   /** In a cluster a node that is away is no reason to refuse what the others have. */
-  #isSameSince(connectionsLost: number | undefined): boolean {
-    return (this.#store.servers ?? null) !== null || this.#store.connectionsLost === connectionsLost;
+  #isSameSince(way: number | undefined): boolean {
+    return (this.#store.servers ?? null) !== null || this.#store.way === way;
+  }
+
+  /** Null where a state must be asked for. */
+  #here(asks: readonly StateAsk[]): StateFetch | null {
+    if (this.#store.readHere === undefined) return null;
+    const fetch = new StateFetch(this.#store, this.places);
+    for (const { view, key } of asks) {
+      const compiled = this.#compiled.get(view)!;
+      fetch.add(compiled, this.places.require(compiled), key);
+    }
+    return fetch.isHere() ? fetch : null;
   }
 
   #join(asks: readonly StateAsk[]): StateFetch {
@@ -105,11 +146,11 @@ export class FetchedViews implements StateSnapshot {
     return this.#next;
   }
 
-  /** Before so many states are fetched. */
+  /** Before so many states are fetched: once for all that wait. */
   async #hearAgain(states: number): Promise<void> {
     const beganMs = performance.now();
     try {
-      await this.places.hear();
+      await (this.#hearing ??= this.places.hear().finally(() => (this.#hearing = null)));
     } catch (error) {
       tellFetched(states, 1, beganMs, error);
       throw error;
@@ -119,6 +160,8 @@ export class FetchedViews implements StateSnapshot {
   #open(compiled: CatalogView): ServedView {
     const { definition, entity, source, fold, name } = compiled;
     const decoded = this.#decoded;
+    const { places } = this;
+    const isKept = (): boolean => this.#fetched === null;
     const place = (): Place => {
       const known = this.#fetched?.placeOf(compiled);
       if (known === undefined) throw new OnefoldError("INTERNAL", `no state of view ${name} was fetched`);
@@ -134,8 +177,9 @@ export class FetchedViews implements StateSnapshot {
         return place().epoch;
       },
       get snapshotTime() {
-        return place().snapshotTime;
+        return (isKept() ? places.of(compiled) : place())?.snapshotTime ?? null;
       },
+      ...(this.#changes === null ? {} : { changes: this.#changes }),
       state: (key: EntityKey) => {
         const stored = this.#fetched?.stateOf(compiled, key);
         if (stored === undefined) throw new OnefoldError("INTERNAL", `a state of view ${name} was not fetched`);

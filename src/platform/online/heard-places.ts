@@ -10,7 +10,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import { type Micros, MICROS_PER_SECOND } from "../../base/micros.ts";
 import type { KafkaPlace } from "../../ingest/kafka/view-places.ts";
 import { readStoredView, type StoredView, viewMetaName } from "../../ingest/stored-view.ts";
-import type { OnlineStore } from "../../online-store/online-store.ts";
+import type { RemoteOnlineStore } from "../../online-store/online-store.ts";
 import { builtMetaName, historyPlace } from "../view-builder.ts";
 import type { CatalogView } from "../view-catalog.ts";
 import type { FreshnessEars } from "./online-freshness.ts";
@@ -42,24 +42,27 @@ export interface Place extends StoredView {
 }
 
 export class HeardPlaces implements FreshnessEars {
-  readonly #store: Pick<OnlineStore, "read" | "connectionsLost">;
+  readonly #store: Pick<RemoteOnlineStore, "read" | "way">;
   readonly #clock: Clock;
   readonly #told: ToldFreshness;
   #metas: ReadonlyMap<string, Uint8Array | null> = new Map();
   #hearing = 0;
   #heardMs = Number.NEGATIVE_INFINITY;
   #heardViews: readonly CatalogView[] = [];
-  /** Connections that were lost by then. */
-  #heardLost: number | undefined;
+  /** Which way the store was read then. */
+  #heardWay: number | undefined;
   #published: Published | null = null;
   readonly #owner = new TellerClock();
   /** Of what was heard last, as far as somebody asked. */
   #places = new Map<CatalogView, Place | null>();
+  readonly #onMoved: () => void;
 
-  constructor(store: Pick<OnlineStore, "read" | "connectionsLost">, clock: Clock) {
+  /** `onMoved` is told when the states of a view that was asked for are found elsewhere, or not any more. */
+  constructor(store: Pick<RemoteOnlineStore, "read" | "way">, clock: Clock, onMoved: () => void = () => {}) {
     this.#store = store;
     this.#clock = clock;
     this.#told = new ToldFreshness(store, clock);
+    this.#onMoved = onMoved;
   }
 
   /** Which time they were heard. */
@@ -67,25 +70,28 @@ export class HeardPlaces implements FreshnessEars {
     return this.#hearing;
   }
 
-  /** Connections that were lost when places were last heard; undefined before. */
-  get heardLost(): number | undefined {
-    return this.#heardLost;
+  /** Which way the store was read when places were last heard; undefined before. */
+  get heardWay(): number | undefined {
+    return this.#heardWay;
   }
 
   /** Asks the store where the views' states are, those heard of before if none are given. Throws as the store does; then what was heard before stands. */
   async hear(views: readonly CatalogView[] = this.#heardViews): Promise<void> {
     const names = views.flatMap(({ name }) => [viewMetaName(name), builtMetaName(name)]);
     const beganMs = performance.now();
-    const { connectionsLost } = this.#store;
+    const { way } = this.#store;
     const { metas } = await this.#store.read([], [PUBLISHED_META, ...names]);
     this.#published = metas[0] === null || metas[0] === undefined ? null : readPublished(metas[0]);
     this.#owner.heard(this.#published?.at, this.#clock.now());
     this.#metas = new Map(names.map((name, i) => [name, metas[i + 1]!]));
     this.#heardMs = beganMs;
-    this.#heardLost = connectionsLost;
+    this.#heardWay = way;
     this.#heardViews = views;
     this.#hearing++;
+    const before = this.#places;
     this.#places = new Map();
+    const present = new Set(views);
+    for (const [view, place] of before) if (present.has(view) && isElsewhere(place, this.of(view))) this.#onMoved();
   }
 
   /** Asks the store how far workers have come, of views that were heard of. Throws as the store does. */
@@ -95,7 +101,10 @@ export class HeardPlaces implements FreshnessEars {
       return topic === undefined ? [] : [topic, ...routedTopic(view)];
     });
     await this.#told.hear(new Set(topics));
+    const before = this.#places;
     this.#places = new Map();
+    // Those that were asked for stay among those that a hearing looks at.
+    for (const view of before.keys()) this.of(view);
   }
 
   wholeUntil(compiled: CatalogView): number | null {
@@ -184,6 +193,10 @@ export class HeardPlaces implements FreshnessEars {
     const isAll = published !== null && flushed !== undefined && position >= flushed[1];
     return (Math.max(flushedAt, isAll ? published.at : flushedAt) + this.#owner.shift) as Micros;
   }
+}
+
+function isElsewhere(before: Place | null, now: Place | null): boolean {
+  return before?.space !== now?.space || before?.epoch !== now?.epoch || before?.isBuilding !== now?.isBuilding;
 }
 
 export function isKafkaDraft({ definition, source }: CatalogView): boolean {

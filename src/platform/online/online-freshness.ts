@@ -41,6 +41,8 @@ export interface OnlineFreshnessOptions {
   views(): readonly CatalogView[];
   readonly ears: FreshnessEars;
   readonly stale: StaleViews;
+  /** Told when another fallback is served, or none any more. */
+  onStale?(): void;
 }
 
 export class OnlineFreshness {
@@ -77,7 +79,7 @@ export class OnlineFreshness {
     const judged = judge(facts, now);
     this.#violations.note(judged, now);
     const broken = judged.filter(({ isBroken }) => isBroken);
-    this.#options.stale.replace(
+    const isChanged = this.#options.stale.replace(
       facts.views.flatMap(({ view, source, sla }) => {
         const isBroken = broken.some((one) =>
           one.kind === "pipeline-age" ? one.view === view : one.kind === "source-silence" && one.source === source,
@@ -86,6 +88,7 @@ export class OnlineFreshness {
         return fallback === undefined ? [] : [[view, fallback] as const];
       }),
     );
+    if (isChanged) this.#options.onStale?.();
     return judged;
   }
 

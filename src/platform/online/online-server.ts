@@ -28,6 +28,7 @@ import { openOwnedDrift, type OwnedDrift } from "../monitoring/open-drift.ts";
 import { UsageKeeper } from "../monitoring/usage-keeper.ts";
 import { markFormat, refuseOtherFormat } from "../folder-format.ts";
 import { refuseNotRun } from "../not-run.ts";
+import { keptVectorsBytesDefault } from "../state-memory.ts";
 import { RespDoors } from "../resp-doors.ts";
 import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
 import { FetchedViews } from "./fetched-views.ts";
@@ -74,6 +75,8 @@ export interface OnlineServer {
 
 const SERVING_LOG_SAMPLE_RATE = 0.01;
 const HEAR_MILLIS = 100;
+/** States as Redis holds them, for as long as it says of no change. */
+const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 const JUDGE_MILLIS = 500;
 
 /**
@@ -94,7 +97,8 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     const registry = options.registry === undefined ? {} : { url: options.registry };
     const watched = await WatchedRegistry.open({ dataDir, ...registry, clock, definitions, onError, onChanged: hear });
     closers.push(() => watched.close());
-    const store = await openRedisStore({ url, ...(password === undefined ? {} : { password }) });
+    const given = password === undefined ? {} : { password };
+    const store = await openRedisStore({ url, ...given, keptBytesMax: KEPT_BYTES_MAX });
     closers.push(() => store.close());
     const views = new FetchedViews(store, clock);
     await hear();
@@ -115,6 +119,7 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
       views: () => watched.views(),
       ears: views.places,
       stale: views.stale,
+      onStale: () => views.moved(),
     });
     const judge = async (): Promise<void> => {
       // What cannot be heard grows old; that it cannot is told by who asks for places.
@@ -225,6 +230,8 @@ function portsOf(
     fits: watched.fits,
     snapshot: views,
     fetch: (asks) => views.fetch(asks),
+    fetchHere: (asks) => views.fetchHere(asks),
+    keptVectorsBytesMax: keptVectorsBytesDefault(),
     maxFutureMicros: MAX_FUTURE_MICROS,
     revision: () => watched.revision,
     view: (name, version) => {

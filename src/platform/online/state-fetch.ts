@@ -19,23 +19,26 @@ interface FetchedView {
 }
 
 export class StateFetch {
-  /** The hearing that its places are of, and connections that were lost then. */
+  /** The hearing that its places are of, and which way the store was read then. */
   readonly #hearing: number;
-  readonly heardLost: number | undefined;
+  readonly heardWay: number | undefined;
   /** Rejects as the store does. */
   readonly done: Promise<void>;
   readonly #store: RemoteOnlineStore;
+  readonly #places: Pick<HeardPlaces, "hearing">;
   readonly #views = new Map<CatalogView, FetchedView>();
   readonly #reads: StateRead[] = [];
   #states: readonly (Uint8Array | null)[] = [];
   /** That wait for it. */
   #requests = 0;
+  #told = Number.NaN;
   #settle!: (states: Promise<void>) => void;
 
-  constructor(store: RemoteOnlineStore, { hearing, heardLost }: Pick<HeardPlaces, "hearing" | "heardLost">) {
+  constructor(store: RemoteOnlineStore, places: Pick<HeardPlaces, "hearing" | "heardWay">) {
     this.#store = store;
-    this.#hearing = hearing;
-    this.heardLost = heardLost;
+    this.#places = places;
+    this.#hearing = places.hearing;
+    this.heardWay = places.heardWay;
     this.done = new Promise((resolve) => (this.#settle = resolve));
   }
 
@@ -56,7 +59,21 @@ export class StateFetch {
     known.indexes.set(key, this.#reads.push({ space: known.place.space, key }) - 1);
   }
 
+  /** Whether what it asks for is known without a round trip; then it is done. */
+  isHere(): boolean {
+    this.#told = this.#store.changes?.told ?? Number.NaN;
+    const states = this.#store.readHere?.(this.#reads) ?? null;
+    if (states !== null) this.#states = states;
+    return states !== null;
+  }
+
+  /** Whether no change was told since it was begun, and no place was heard: what it has is what there is. */
+  get isCurrent(): boolean {
+    return this.#store.changes?.told === this.#told && this.#places.hearing === this.#hearing;
+  }
+
   begin(): void {
+    this.#told = this.#store.changes?.told ?? Number.NaN;
     this.#settle(this.#read());
   }
 

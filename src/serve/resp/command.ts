@@ -71,6 +71,8 @@ export interface Command {
    * what writes the reply. Calls that follow one another are begun at once; any other command waits for them.
    */
   readonly begin?: (args: readonly string[], call: Call) => Promise<WriteReply>;
+  /** In place of `run`, where states must be fetched: answers in this turn, or gives false where they are not known here. */
+  readonly runHere?: (args: readonly string[], call: Call) => boolean;
   /** In place of `run`, and as `begin`, where states must be fetched before they are read. */
   readonly beginFetching?: (args: readonly string[], call: Call) => Promise<WriteReply>;
 }

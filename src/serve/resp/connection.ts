@@ -196,6 +196,7 @@ export class Connection {
     const command = this.#house.door.commands.get(name);
     const refusal = this.#refusalOf(request, command);
     const isFetching = this.#house.door.reader.fetch !== null;
+    if (refusal === null && isFetching && this.#begun.length === 0 && this.#isAnsweredHere(command!, request)) return;
     const begin = command?.begin ?? (isFetching ? command?.beginFetching : undefined);
     if (refusal === null && begin !== undefined) {
       const push = (): void => {
@@ -211,6 +212,16 @@ export class Connection {
       else this.#fail(refusal, name);
     };
     return this.#begun.length === 0 ? answer() : this.#answerBegun().then(answer);
+  }
+
+  #isAnsweredHere({ name, runHere }: Command, { args, heldBytes }: Request): boolean {
+    try {
+      if (runHere === undefined || !runHere(args, this.#call)) return false;
+    } catch (error) {
+      this.#fail(error, name);
+    }
+    this.#giveBack(heldBytes);
+    return true;
   }
 
   #answer(command: Command, { args, heldBytes }: Request): Promise<void> | void {

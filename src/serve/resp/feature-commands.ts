@@ -123,16 +123,23 @@ interface AskedOne extends ChosenVector {
 
 /** A command that answers with one vector, at once or once its states were fetched. */
 function oneVector({ name, options, summary, ask, write }: OneVectorCommand): Command {
+  const answer = (asked: AskedOne, call: Call, states?: FetchedStates): void => {
+    const { plan, keys } = asked;
+    const given = readOptions(asked, call);
+    write(asked, call.door.reader.read(plan, keys, states === undefined ? given : { ...given, states }), call.out);
+    if (isPlain(asked.options)) call.keep(plan, keys, name);
+  };
   return {
     name,
     arity: -2,
     syntax: `service key [key ...] ${options}`,
     summary,
-    run: (args, call) => {
+    run: (args, call) => answer(ask(args, call), call),
+    runHere: (args, call) => {
       const asked = ask(args, call);
-      const { plan, keys } = asked;
-      write(asked, call.door.reader.read(plan, keys, readOptions(asked, call)), call.out);
-      if (isPlain(asked.options)) call.keep(plan, keys, name);
+      const states = call.door.reader.fetchHere([asked]);
+      if (states !== null) answer(asked, call, states);
+      return states !== null;
     },
     beginFetching: async (args, call) => {
       const { reader } = call.door;

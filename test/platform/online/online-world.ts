@@ -76,6 +76,8 @@ export const drafts = [sum("amount"), max("amount"), count()].map((feature) => [
 
 export class OnlineWorld {
   readonly clock: ReplayClock = new ReplayClock(START);
+  /** Share of the entities whose vectors are recorded: of these no answer is kept. */
+  readonly #sampleRate: number;
   readonly #dataDir: string;
   readonly #url: string;
   readonly errors: unknown[] = [];
@@ -83,7 +85,8 @@ export class OnlineWorld {
   server!: OnlineServer;
   #payments = 0;
 
-  constructor(dataDir: string, url: string) {
+  constructor(dataDir: string, url: string, sampleRate = 1) {
+    this.#sampleRate = sampleRate;
     this.#dataDir = dataDir;
     this.#url = url;
   }
@@ -93,7 +96,7 @@ export class OnlineWorld {
       dataDir: this.#dataDir,
       definitions,
       clock: this.clock,
-      servingLogSampleRate: 1,
+      servingLogSampleRate: this.#sampleRate,
       publish: this.#url,
       onPublishError: (error) => this.errors.push(error),
     });
@@ -105,7 +108,7 @@ export class OnlineWorld {
       online: this.#url,
       definitions,
       clock: this.clock,
-      servingLogSampleRate: 1,
+      servingLogSampleRate: this.#sampleRate,
       onError: (error) => this.errors.push(error),
     });
   }

@@ -1,0 +1,239 @@
+/** Values that are there without asking, on a real Redis: they are what it has, whatever happens to it and to the connection. */
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Redis } from "ioredis";
+import { afterEach, expect, it } from "vitest";
+import { openRedisStore, type RedisOnlineStore } from "../../../src/online-store/redis/redis-store.ts";
+import type { StateWrite } from "../../../src/online-store/online-store.ts";
+import { SeededRandom } from "../../../src/testing/random.ts";
+import { describeWhere, shared } from "../../services/describe-where.ts";
+import { type RedisServer, startRedis } from "../../services/redis.ts";
+
+const SEED = Number(process.env["ONEFOLD_SEED"] ?? 31);
+const describeWithRedis = await describeWhere("redis");
+const describeWithOurs = await describeWhere("redis", { ours: true });
+const describeWithValkey = await describeWhere("valkey");
+const closers: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+interface World {
+  /** Writes; another process as far as Redis knows. */
+  readonly writer: RedisOnlineStore;
+  readonly reader: RedisOnlineStore;
+  readonly client: Redis;
+  readonly prefix: string;
+}
+
+async function open(url: string, keptBytesMax = 10_000_000, isOn = true): Promise<World> {
+  const prefix = `${randomUUID()}:`;
+  const address = `${url}/?prefix=${prefix}&timeout_ms=5000`;
+  const writer = await openRedisStore({ url: address });
+  const reader = await openRedisStore({ url: address, keptBytesMax });
+  const client = new Redis(url, { lazyConnect: true });
+  client.on("error", () => undefined);
+  await client.connect();
+  closers.push(
+    () => writer.close(),
+    () => reader.close(),
+    async () => client.disconnect(),
+  );
+  await reader.ping();
+  await expect.poll(() => reader.tracking!.isOn, { timeout: 20_000 }).toBe(isOn);
+  return { writer, reader, client, prefix };
+}
+
+const read = (key: string) => ({ space: "v@1#0", key });
+const write = (key: string, offset: number, more: Partial<StateWrite> = {}): StateWrite => {
+  return { ...read(key), epoch: 0, offset, bytes: new Uint8Array(8).fill(offset), ...more };
+};
+const text = (bytes: Uint8Array | null): string | null => bytes && Buffer.from(bytes).toString("hex");
+/** As Redis holds them. */
+const stored = async ({ writer }: World, keys: readonly string[]) =>
+  (await writer.readStored(keys.map(read))).map(text);
+const here = ({ reader }: World, keys: readonly string[]) => reader.readHere(keys.map(read))?.map(text) ?? null;
+
+for (const [name, describeIt] of [
+  ["redis", describeWithRedis],
+  ["valkey", describeWithValkey],
+] as const) {
+  describeIt(`what was read of a ${name}`, () => {
+    it("is here until it changes, whoever changes it and however", async () => {
+      const world = await open(await shared(name));
+      const { writer, reader, client, prefix } = world;
+      const keys = ["a", "b", "none", "ö}%", ""];
+      await writer.commit([write("a", 1), write("b", 1), write("ö}%", 1), write("", 1)], []);
+      expect(here(world, ["a"])).toBeNull();
+      expect((await reader.readStored(keys.map(read))).map(text)).toEqual(await stored(world, keys));
+      expect(here(world, keys)).toEqual(await stored(world, keys));
+      expect(here(world, ["a", "never-asked"])).toBeNull();
+      const again = async (change: () => Promise<unknown>, changed: readonly string[]): Promise<void> => {
+        await change();
+        // The change was answered for; what is told of it is on its way.
+        for (const key of changed) await expect.poll(() => here(world, [key]), { interval: 1 }).toBeNull();
+        const others = keys.filter((key) => !changed.includes(key));
+        expect(here(world, others)).toEqual(await stored(world, others));
+        expect((await reader.readStored(keys.map(read))).map(text)).toEqual(await stored(world, keys));
+        expect(here(world, keys)).toEqual(await stored(world, keys));
+      };
+      await again(() => writer.commit([write("a", 2)], []), ["a"]);
+      await again(() => writer.commit([write("none", 1), write("ö}%", 3), write("", 2)], []), ["none", "ö}%", ""]);
+      await again(() => client.del(`${prefix}{b}v@1#0`), ["b"]);
+      await again(() => writer.commit([write("b", 5, { keptMs: 200 })], []), ["b"]);
+      await again(async () => {
+        await sleep(250);
+        // Gone once somebody looks.
+        await client.exists(`${prefix}{b}v@1#0`);
+      }, ["b"]);
+      await again(() => writer.dropSpace("v@1#0"), ["a", "none", "ö}%", ""]);
+    });
+
+    it("is never older than a place that was read, while states and places are written and connections break", async () => {
+      const world = await open(await shared(name));
+      const { writer, reader, client } = world;
+      const random = new SeededRandom(SEED);
+      const keys = Array.from({ length: 40 }, (_, i) => `k${i}`);
+      const over = new AbortController();
+      let written = 0;
+      const writing = (async () => {
+        while (!over.signal.aborted) {
+          written++;
+          const states = keys.map((key) => write(key, written, { bytes: new Uint8Array(random.integer(8, 300)) }));
+          await writer.commit(states, [{ name: "place", bytes: Buffer.from(String(written)) }]);
+          await sleep(random.integer(0, 5));
+        }
+      })();
+      const breaking = (async () => {
+        while (!over.signal.aborted) {
+          await sleep(200);
+          const list = String(await client.call("CLIENT", "LIST"));
+          const tracking = list.split("\n").filter((line) => / flags=\S*t/.test(line));
+          const ids = tracking.map((line) => /^id=(\d+)/.exec(line)![1]!);
+          if (ids.length > 0) await client.call("CLIENT", "KILL", "ID", ids[random.integer(0, ids.length - 1)]!);
+        }
+      })();
+      closers.push(async () => {
+        over.abort();
+        await Promise.all([writing, breaking]);
+      });
+      let [known, asked] = [0, 0];
+      for (const end = Date.now() + 4000; Date.now() < end || known < 100 || reader.way < 5;) {
+        const [place] = (await reader.read([], ["place"])).metas;
+        const position = place === null ? -1 : Number(Buffer.from(place!).toString());
+        for (let n = 0; n < 20; n++) {
+          const { way } = reader;
+          const some = [read(keys[random.integer(0, 39)]!), read(keys[random.integer(0, 39)]!)];
+          const found = reader.readHere(some);
+          if (found === null) asked++;
+          else known++;
+          const values = found ?? (await reader.readStored(some));
+          // By another connection, they may be of another server, and places are read again.
+          if (reader.way !== way) break;
+          for (const value of values) {
+            const offset = value === null ? -1 : Buffer.from(value).readDoubleBE(4);
+            if (offset < position) throw new Error(`seed ${SEED}: a state of ${offset} behind a place of ${position}`);
+          }
+          if (n % 5 === 0) await sleep(0);
+        }
+        if (Date.now() > end + 60_000) break;
+      }
+      expect({ known, asked, way: reader.way }).toEqual({
+        known: expect.toSatisfy((count: number) => count >= 100),
+        asked: expect.toSatisfy((count: number) => count >= 100),
+        way: expect.toSatisfy((count: number) => count >= 5),
+      });
+    });
+  });
+}
+
+const READER = "~of:* +mget +hmget +ping";
+
+describeWithOurs("a Redis that tells of no changes", () => {
+  const servedAnyway = async (world: World): Promise<void> => {
+    const { writer, reader } = world;
+    await writer.commit([write("a", 1)], [{ name: "m", bytes: Uint8Array.of(7) }]);
+    expect((await reader.readStored([read("a"), read("b")])).map(text)).toEqual(await stored(world, ["a", "b"]));
+    expect((await reader.read([], ["m"])).metas).toEqual([Uint8Array.of(7)]);
+  };
+
+  it("as the user may not ask for it is asked each time, and says so", async () => {
+    const users = [
+      { name: "owner", password: "o", rules: "~* +@all" },
+      { name: "reader", password: "r", rules: READER },
+      { name: "tracker", password: "t", rules: `${READER} +hello +client|tracking` },
+    ];
+    const server = await startRedis({ users });
+    closers.push(() => server.close());
+    const host = server.url.slice("redis://".length);
+    const writer = await openRedisStore({ url: `redis://owner:o@${host}` });
+    const client = new Redis(`redis://owner:o@${host}`);
+    closers.push(
+      () => writer.close(),
+      async () => client.disconnect(),
+    );
+    for (const [user, isOn] of [
+      ["reader:r", false],
+      ["tracker:t", true],
+    ] as const) {
+      const reader = await openRedisStore({ url: `redis://${user}@${host}`, keptBytesMax: 1_000_000 });
+      closers.push(() => reader.close());
+      await expect.poll(() => reader.tracking!.reason ?? "on", { timeout: 20_000 }).toMatch(isOn ? /^on$/ : /NOPERM/);
+      await writer.commit([write("a", 1)], [{ name: "m", bytes: Uint8Array.of(7) }]);
+      expect((await reader.readStored([read("a")])).map(text)).toEqual(
+        (await writer.readStored([read("a")])).map(text),
+      );
+      expect((await reader.read([], ["m"])).metas).toEqual([Uint8Array.of(7)]);
+      expect(reader.readHere([read("a")]) !== null).toBe(isOn);
+    }
+  });
+
+  it("as it forgets what was read, or is emptied, is asked again", async () => {
+    const server = await startRedis({ config: ["tracking-table-max-keys 10"] });
+    closers.push(() => server.close());
+    const world = await open(server.url);
+    const keys = Array.from({ length: 200 }, (_, i) => `k${i}`);
+    await world.writer.commit(
+      keys.map((key) => write(key, 1)),
+      [],
+    );
+    await world.reader.readStored(keys.map(read));
+    await expect.poll(() => keys.filter((key) => here(world, [key]) !== null).length).toBeLessThanOrEqual(20);
+    await world.reader.readStored(keys.slice(0, 5).map(read));
+    await expect.poll(() => here(world, keys.slice(0, 5)) !== null).toBe(true);
+    await world.client.flushall();
+    await expect.poll(() => keys.some((key) => here(world, [key]) !== null)).toBe(false);
+    await servedAnyway(world);
+  });
+
+  it("as it is silent is not believed for longer than a second, and believed again once it is back", async () => {
+    const server: RedisServer = await startRedis();
+    closers.push(() => server.close());
+    const world = await open(server.url);
+    await world.writer.commit([write("a", 1)], []);
+    await world.reader.readStored([read("a")]);
+    expect(here(world, ["a"])).not.toBeNull();
+    await server.pause();
+    await expect.poll(() => here(world, ["a"]), { timeout: 3000, interval: 10 }).toBeNull();
+    await server.resume();
+    await world.reader.read([], ["m"]);
+    await world.reader.readStored([read("a")]);
+    expect(here(world, ["a"])).toEqual(await stored(world, ["a"]));
+  });
+
+  it("as it was started again without what it had is read anew, another way", async () => {
+    const server = await startRedis();
+    closers.push(() => server.close());
+    const world = await open(server.url);
+    await world.writer.commit([write("a", 1)], []);
+    await world.reader.readStored([read("a")]);
+    const { way } = world.reader;
+    await server.kill();
+    await expect.poll(() => world.reader.way !== way, { timeout: 10_000 }).toBe(true);
+    expect(here(world, ["a"])).toBeNull();
+    await server.restart();
+    await expect.poll(() => world.reader.tracking!.isOn, { timeout: 20_000 }).toBe(true);
+    expect(await world.reader.readStored([read("a")])).toEqual([null]);
+    await servedAnyway(world);
+  }, 60_000);
+});
