@@ -29,6 +29,8 @@ export interface StoreGauges {
   /** Whether the store answered when it was asked last. */
   readonly up: boolean;
   readonly connectionsLost: number;
+  /** Whether it tells of changes; null where it is not asked to. */
+  readonly tells: boolean | null;
 }
 
 /** States fetched in one round trip, for so many requests: `code` is that of a failure or null. */
@@ -67,6 +69,12 @@ export function addRemoteStoreMetrics(make: Instruments, house: RemoteStoreHouse
       else lost.inc(store.connectionsLost);
     },
   );
+  const tellsHelp = "1 while the online store tells of changes, so that what was read is kept until then";
+  const tells = make.gauge("onefold_store_tells_changes", tellsHelp, [], () => {
+    const isTold = house.remoteStore()?.tells ?? null;
+    if (isTold === null) tells.remove();
+    else tells.set(Number(isTold));
+  });
   const roundTrip = "Round trip to the online store for the states of requests that came together";
   const seconds = make.histogram("onefold_store_fetch_seconds", roundTrip, [], FETCH_SECONDS);
   const states = make.counter("onefold_store_fetched_states_total", "States asked of the online store", []);

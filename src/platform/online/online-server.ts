@@ -113,6 +113,7 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     closers.push(() => hearing.stop());
     watched.watch();
     const connectionsLost = (): number => store.connectionsLost;
+    const tells = (): boolean | null => store.tracking?.isOn ?? null;
     const freshness = new OnlineFreshness({
       clock,
       registry: watched.registry,
@@ -130,7 +131,7 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     const judging = repeat(JUDGE_MILLIS, judge);
     closers.push(() => judging.stop());
     const parts = { watched, views, freshness, servingLog, drift, shadows };
-    const house = { dataDir, clock, writer, ...parts, isAway: () => hearing.isFailing(), connectionsLost };
+    const house = { dataDir, clock, writer, ...parts, isAway: () => hearing.isFailing(), connectionsLost, tells };
     return openDoors(house, onError, close);
   } catch (error) {
     await close();
@@ -152,6 +153,8 @@ interface OnlineHouse {
   /** Whether the store did not answer when it was asked last. */
   isAway(): boolean;
   connectionsLost(): number;
+  /** Whether the store tells of changes; null where it is not asked to. */
+  tells(): boolean | null;
 }
 
 function hearAgain(
@@ -187,7 +190,7 @@ function openDoors(
     skew: () => [],
     workers: () => null,
     publishing: () => null,
-    remoteStore: () => ({ up: !house.isAway(), connectionsLost: house.connectionsLost() }),
+    remoteStore: () => ({ up: !house.isAway(), connectionsLost: house.connectionsLost(), tells: house.tells() }),
     unreadFits: () => house.watched.unreadFits,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,

@@ -63,6 +63,7 @@ describeWithOurs("metrics", () => {
     await world.vector("server", "u1", 1);
     expect(await scrape(server.url)).toMatchObject({
       onefold_store_up: 1,
+      onefold_store_tells_changes: 1,
       onefold_store_fetch_seconds_count: 1,
       onefold_store_fetched_states_total: 2,
     });
