@@ -55,7 +55,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
     const options = answerOptions(request);
     const keys = [key];
     const label = { entity_type: query.entity_type, entity_id: id.given };
-    return vectorRouteAnswer(label, { plan, keys, reader, options, startMs, clock: ports.clock });
+    return vectorRouteAnswer(label, { plan, keys, reader, options, startMs, clock: ports.clock, bytes: request.asked });
   };
   const repeat = vectorRepeater(reader);
 

@@ -34,6 +34,11 @@ export interface Asked {
   readonly consumer?: string;
 }
 
+/** To be kept past the turn that the bytes came in. */
+export function copyOfAsked({ space, bytes, start, end, consumer = "" }: Asked): Asked {
+  return { space, bytes: Uint8Array.prototype.slice.call(bytes, start, end), start: 0, end: end - start, consumer };
+}
+
 /** An answer that stands: good until the next one is looked for or kept. */
 export interface KeptAnswer {
   /** The moment it is right at: when it was looked for. */

@@ -18,6 +18,8 @@ export interface RouteRequest {
   readonly consumer?: string;
   /** Checked against the route's schema; for `events` routes an `EventBody`, for `labels` routes perhaps a `LabelUpload`. */
   readonly body: unknown;
+  /** The bytes that asked, good for the turn, where the route may `keep` its answer to them though it answers later. */
+  readonly asked?: Asked | undefined;
   /** Aborted when the server closes, or whoever asked has gone: an answer that goes on must end. Absent within the process. */
   readonly ended?: AbortSignal;
 }

@@ -71,7 +71,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
         const given = serviceKeys(named.entities, entities);
         const { plan, keys, request: row, exposure } = chosenOf(named, given, requestRow(named.request, data));
         const options = answerOptions(request, exposure);
-        const asked = { plan, keys, reader, options, startMs, clock: ports.clock };
+        const asked = { plan, keys, reader, options, startMs, clock: ports.clock, bytes: request.asked };
         return vectorRouteAnswer({ service: named.service, entities }, asked, row);
       },
       repeat: vectorRepeater(reader),

@@ -12,7 +12,7 @@ import type { Row } from "../schema/value.ts";
 import { type AnswerBytes, writtenText } from "./answer-bytes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { writeFeatures } from "./features-bytes.ts";
-import type { Asked, KeptAnswer } from "./kept-answers.ts";
+import { type Asked, copyOfAsked, type KeptAnswer } from "./kept-answers.ts";
 import { labelText } from "./label-text.ts";
 import type { RouteAnswer, WrittenAnswer } from "./route.ts";
 import { writeSnapshotAge } from "./snapshot-age.ts";
@@ -38,6 +38,8 @@ export interface AnsweredRead {
   /** When the work on the request began. */
   readonly startMs: number;
   readonly clock: Clock;
+  /** The bytes that asked, good for this turn, where the same answer may be given to them again. */
+  readonly bytes?: Asked | undefined;
 }
 
 /** A class, because literals with accessors and spreads cost as much here as the whole text. */
@@ -142,18 +144,22 @@ export function vectorRouteAnswer(
       reader.read(plan, keys, { ...given, states: here });
       return new VectorRouteAnswer(label, asked);
     }
+    const bytes = asked.bytes && isPlain(options) ? copyOfAsked(asked.bytes) : null;
     return reader.fetch([{ plan, keys }]).then((states) => {
       reader.read(plan, keys, { ...given, states });
-      return settled(new VectorRouteAnswer(label, asked));
+      return settled(new VectorRouteAnswer(label, asked), bytes);
     });
   }
   reader.read(plan, keys, given);
   return new VectorRouteAnswer(label, asked);
 }
 
-function settled(answer: VectorRouteAnswer): RouteAnswer {
+function settled(answer: VectorRouteAnswer, bytes: Asked | null): RouteAnswer {
   const { status, headers } = answer;
-  const text = writtenText((out) => answer.writeJson(out));
+  const text = writtenText((out) => {
+    answer.writeJson(out);
+    if (bytes !== null) answer.keep(bytes);
+  });
   return {
     status,
     headers,

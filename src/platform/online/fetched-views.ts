@@ -52,7 +52,7 @@ export class FetchedViews implements StateSnapshot {
       changes === undefined
         ? null
         : {
-            cellOf: (key) => (this.#fetched?.isCurrent === true ? changes.cellOf(key) : UNCOUNTED),
+            cellOf: (key) => (this.#fetched?.isCurrent(key) === true ? changes.cellOf(key) : UNCOUNTED),
             of: (cell) => (cell === UNCOUNTED ? Number.NaN : changes.of(cell) + this.#moves),
           };
     this.#decoded = new DecodedStates(decodedBytesMax, (stored) => store.stateIn(stored));

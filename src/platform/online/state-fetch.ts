@@ -31,7 +31,9 @@ export class StateFetch {
   #states: readonly (Uint8Array | null)[] = [];
   /** That wait for it. */
   #requests = 0;
+  /** Of all changes that were told when it was begun, and of those of each entity. */
   #told = Number.NaN;
+  readonly #counts = new Map<EntityKey, number>();
   #settle!: (states: Promise<void>) => void;
 
   constructor(store: RemoteOnlineStore, places: Pick<HeardPlaces, "hearing" | "heardWay">) {
@@ -67,13 +69,19 @@ export class StateFetch {
     return states !== null;
   }
 
-  /** Whether no change was told since it was begun, and no place was heard: what it has is what there is. */
-  get isCurrent(): boolean {
-    return this.#store.changes?.told === this.#told && this.#places.hearing === this.#hearing;
+  /** Whether what it has of the entity is what there is: no change of it was told since it was begun, and no place was heard. */
+  isCurrent(key: EntityKey): boolean {
+    const { changes } = this.#store;
+    if (changes === undefined || this.#places.hearing !== this.#hearing) return false;
+    return changes.told === this.#told || changes.of(changes.cellOf(key)) === this.#counts.get(key);
   }
 
   begin(): void {
-    this.#told = this.#store.changes?.told ?? Number.NaN;
+    const { changes } = this.#store;
+    if (changes !== undefined) {
+      this.#told = changes.told;
+      for (const { key } of this.#reads) this.#counts.set(key, changes.of(changes.cellOf(key)));
+    }
     this.#settle(this.#read());
   }
 

@@ -256,7 +256,8 @@ export class FastConnection implements DoorConnection {
     const startMs = diagnostics.answered.hasSubscribers ? performance.now() : 0;
     let answer: RouteAnswer | Promise<RouteAnswer>;
     try {
-      answer = route.handle({ params: head.params, query: head.query, body, consumer: head.consumer });
+      const asked = this.#asked.end >= 0 ? this.#asked : undefined;
+      answer = route.handle({ params: head.params, query: head.query, body, consumer: head.consumer, asked });
     } catch (thrown) {
       return this.#put(route, startMs, this.#errorAnswer(head, thrown));
     }

@@ -6,7 +6,8 @@
  * so those that came whole are told apart by the first two, and a stranger's are not looked at.
  */
 import type { EntityKey } from "../../schema/entity-key.ts";
-import { newAnswerSpace } from "../kept-answers.ts";
+import type { VectorAsk } from "../feature-reader.ts";
+import { type Asked, copyOfAsked, newAnswerSpace } from "../kept-answers.ts";
 import type { VectorPlan } from "../vector-plan.ts";
 import type { Session } from "./command.ts";
 import type { ConnectionHouse } from "./connection-house.ts";
@@ -33,8 +34,8 @@ export class AnsweredBefore {
     this.#out = out;
   }
 
-  /** Answers the next request, if that can be done; else remembers where its bytes are, for `keep` in this turn. */
-  answerNext(): boolean {
+  /** Remembers where the bytes of the next request are, for `keep` in this turn; false where it is not whole. */
+  locateNext(): boolean {
     const asked = this.#asked;
     asked.end = this.#parser.nextEnd();
     if (asked.end < 0) return false;
@@ -42,6 +43,13 @@ export class AnsweredBefore {
     asked.bytes = this.#parser.bytes;
     asked.start = this.#parser.position;
     asked.consumer = this.#session.name;
+    return true;
+  }
+
+  /** Answers the next request, if that can be done; else it is as located. */
+  answerNext(): boolean {
+    if (!this.locateNext()) return false;
+    const asked = this.#asked;
     const { door, commandCounts } = this.#house;
     const found = door.reader.findAnswer(asked);
     if (found === null) {
@@ -57,11 +65,19 @@ export class AnsweredBefore {
 
   /** Keeps what was written since as the reply to the request, whose command is `name`. */
   keep(plan: VectorPlan, keys: readonly EntityKey[], name: string): void {
-    if (this.#asked.end < 0) return;
+    if (this.#asked.end >= 0) this.keepAs(this.#asked, this.#from, { plan, keys }, name);
+  }
+
+  /** The same of what was written since the length was `from`, as the reply to a request of before. */
+  keepAs(asked: Asked, from: number, of: VectorAsk, name: string): void {
     const { door, commandNames } = this.#house;
     const { block: bytes, length: end } = this.#out.written;
-    const made = { bytes, start: this.#from, end, note: commandNames.indexOf(name) };
-    door.reader.keepAnswer(this.#asked, { plan, keys }, made);
+    door.reader.keepAnswer(asked, of, { bytes, start: from, end, note: commandNames.indexOf(name) });
+  }
+
+  /** A copy of the request that is carried out; null where it is not to be kept. */
+  copy(): Asked | null {
+    return this.#asked.end < 0 ? null : copyOfAsked(this.#asked);
   }
 
   /** What is carried out next is none of the requests that can be kept, or its bytes are not known any more. */

@@ -2,8 +2,9 @@
  * What a command is, and what it sees of the door and of its connection.
  */
 import type { EntityKey } from "../../schema/entity-key.ts";
-import type { FeatureReader } from "../feature-reader.ts";
+import type { FeatureReader, VectorAsk } from "../feature-reader.ts";
 import type { ServePorts } from "../ports.ts";
+import type { Asked } from "../kept-answers.ts";
 import type { VectorPlan } from "../vector-plan.ts";
 import type { ReplyWriter } from "./reply-writer.ts";
 
@@ -47,6 +48,10 @@ export interface Call {
    * the same request is answered with the same bytes, as long as a read would give them.
    */
   keep(plan: VectorPlan, keys: readonly EntityKey[], command: string): void;
+  /** For a reply that is written later: a copy of the request that is carried out now; null where its reply is not to be kept. */
+  copyAsked(): Asked | null;
+  /** As `keep`, of the reply to that request, which was written since the length of `out` was `from`. */
+  keepLater(asked: Asked, from: number, of: VectorAsk, command: string): void;
   /** Sends what was written and lets other connections have their turn; to be awaited now and then in long work. */
   pause(): Promise<void>;
 }

@@ -58,11 +58,14 @@ export class Connection {
   #isOver = false;
   /** Whether it is dropped once it is silent for long. */
   #isTimed = false;
+  /** Whether states are fetched before they are read. */
+  readonly #isFetching: boolean;
 
   /** The socket must be open to both sides until each has ended its own (`allowHalfOpen`). */
   constructor(socket: Socket, id: number, house: ConnectionHouse) {
     this.#socket = socket;
     this.#house = house;
+    this.#isFetching = house.door.reader.fetch !== null;
     this.#parser = new RequestParser(house.limits, house.underWay);
     this.#out = new ReplyWriter();
     this.session = { id, isAuthenticated: house.door.password === null, name: "", isEnding: false };
@@ -77,6 +80,8 @@ export class Connection {
         this.#out.text(JSON.stringify({ error: shownError(error, "command") }));
       },
       keep: (plan, keys, command) => this.#before.keep(plan, keys, command),
+      copyAsked: () => this.#before.copy(),
+      keepLater: (asked, from, of, command) => this.#before.keepAs(asked, from, of, command),
       pause: async () => {
         socket.pause();
         this.#sendAhead();
@@ -151,7 +156,9 @@ export class Connection {
             if (this.#out.length > FLUSH_BYTES) await this.#call.pause();
             continue;
           }
-        } else this.#before.forget();
+          // Those behind one whose states are fetched wait with it, and their answers may be kept as well.
+        } else if (this.session.isAuthenticated && this.#isFetching) this.#before.locateNext();
+        else this.#before.forget();
         const request = this.#parser.next(this.session.isAuthenticated ? this.#house.limits : STRANGER_LIMITS);
         if (request !== null) {
           const work = this.#carryOut(request);
@@ -195,9 +202,9 @@ export class Connection {
     const name = args[0] === undefined ? "" : this.#nameOf(args[0]);
     const command = this.#house.door.commands.get(name);
     const refusal = this.#refusalOf(request, command);
-    const isFetching = this.#house.door.reader.fetch !== null;
-    if (refusal === null && isFetching && this.#begun.length === 0 && this.#isAnsweredHere(command!, request)) return;
-    const begin = command?.begin ?? (isFetching ? command?.beginFetching : undefined);
+    if (refusal === null && this.#isFetching && this.#begun.length === 0 && this.#isAnsweredHere(command!, request))
+      return;
+    const begin = command?.begin ?? (this.#isFetching ? command?.beginFetching : undefined);
     if (refusal === null && begin !== undefined) {
       const push = (): void => {
         const reply = begin(args, this.#call).catch((error: unknown) => () => this.#fail(error, name));

@@ -145,10 +145,13 @@ function oneVector({ name, options, summary, ask, write }: OneVectorCommand): Co
       const { reader } = call.door;
       const asked = ask(args, call);
       const { plan, keys } = asked;
+      const bytes = isPlain(asked.options) ? call.copyAsked() : null;
       const states = await reader.fetch!([{ plan, keys }]);
       return (out) => {
         try {
+          const from = out.length;
           write(asked, reader.read(plan, keys, { ...readOptions(asked, call), states }), out);
+          if (bytes !== null) call.keepLater(bytes, from, { plan, keys }, name);
         } catch (error) {
           call.fail(error, name);
         }

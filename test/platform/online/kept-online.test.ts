@@ -102,7 +102,21 @@ class Doors {
   }
 
   async overRespText(user: number): Promise<Pick<Answer, "payments" | "latest">> {
-    const values = (await this.#resp.call("FGET", "plain", `u${user}`, "4")) as (string | null)[];
+    const [answer] = await this.overPipeline([user]);
+    return answer!;
+  }
+
+  /** In one go. */
+  async overPipeline(users: readonly number[]): Promise<Pick<Answer, "payments" | "latest">[]> {
+    const pipeline = this.#resp.pipeline();
+    for (const user of users) pipeline.call("FGET", "plain", `u${user}`, "4");
+    return (await pipeline.exec())!.map(([error, values]) => {
+      if (error !== null) throw error;
+      return Doors.#answerOf(values as (string | null)[]);
+    });
+  }
+
+  static #answerOf(values: readonly (string | null)[]): Pick<Answer, "payments" | "latest"> {
     const names = ["spent_1h", "payments", "latest", "large"];
     const latest = values[names.indexOf("latest")];
     return {
@@ -148,11 +162,19 @@ describeWithOurs("answers of a server on Redis that are given again", () => {
       tick();
       const user = random.integer(0, USERS - 1);
       const door = random.integer(0, 3);
-      const answer = await (door === 0
-        ? doors.overResp(user)
-        : door === 1
-          ? doors.overRespText(user)
-          : doors.overHttp(user));
+      if (door === 1) {
+        const users = Array.from({ length: random.integer(2, 20) }, () => random.integer(0, USERS - 1));
+        const answers = await doors.overPipeline(users);
+        for (const [i, each] of users.entries()) {
+          const { payments, latest } = answers[i]!;
+          const where = `seed ${SEED}, user ${each} of a pipeline, ask ${asked}: ${payments}, ${latest}`;
+          if (payments < seen[each]! || payments > sent[each]!) throw new Error(`${where}, not ${seen[each]} or more`);
+          if ((latest ?? 0) !== payments) throw new Error(`${where} is of two moments, or of another user`);
+          seen[each] = payments;
+        }
+        continue;
+      }
+      const answer = await (door === 0 ? doors.overResp(user) : doors.overHttp(user));
       const where = `seed ${SEED}, user ${user}, door ${door}, ask ${asked}: ${JSON.stringify(answer)}`;
       if (answer.payments < seen[user]!) throw new Error(`${where} went back from ${seen[user]}`);
       if (answer.payments > sent[user]!) throw new Error(`${where}, of ${sent[user]} that were sent`);
@@ -211,6 +233,27 @@ describeWithOurs("answers of a server on Redis that are given again", () => {
         { timeout: 20_000 },
       )
       .toBe(1);
+  });
+
+  it("are kept of the first that is asked for, alone and behind others", async () => {
+    const doors = await Doors.open();
+    const { world } = doors;
+    const users = [1, 2, 3, 4, 5, 6, 7, 8];
+    await world.owner.push(
+      "payments",
+      users.map((user) => world.payment(`u${user}`, 3, user)),
+    );
+    await expect.poll(async () => (await doors.overResp(8)).latest, { timeout: 20_000 }).toBe(8);
+    const first = await doors.overPipeline(users);
+    expect(first.map(({ latest }) => latest)).toEqual(users);
+    const { kept } = doors;
+    expect(await doors.overPipeline([...users].reverse())).toEqual([...first].reverse());
+    expect(doors.kept).toBe(kept + users.length);
+    // A client's heads are told by their bytes once they came before.
+    for (const user of [11, 12]) await doors.overHttp(user);
+    await doors.overHttp(10);
+    expect((await doors.overHttp(10)).payments).toBe(0);
+    expect(doors.kept).toBe(kept + users.length + 1);
   });
 
   it("are gone with their version, and with the Redis that they were read from", async () => {
