@@ -1,31 +1,45 @@
 /**
- * Case g: a server past the owner's machine, which fetches the states of each request from Redis: one vector a request,
- * over the Redis protocol and over HTTP, beside Redis GET of a stored blob in the same round; and latency at a fixed
- * rate beside that of GET at the same. The Redis with the states shares the load's core, the one that is measured
- * beside has the server's to itself when it is its turn. Nothing is pushed meanwhile.
+ * Case g: a server past the owner's machine, whose states are on a Redis: one vector a request, over the Redis protocol
+ * and over HTTP, beside Redis GET of a stored blob in the same round; and latency at a fixed rate beside that of GET at
+ * the same. 1% of the accounts change each second meanwhile, but while Redis is measured: they are pushed to the owner,
+ * which copies them. It and the Redis with the states share the load's core; the Redis that is measured beside has the
+ * server's to itself when it is its turn.
+ *
+ * Answers that stand are given again, so what is asked for the first time is a figure of its own: that waits for a round trip.
  */
 import { Redis } from "ioredis";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openPlatform } from "../../src/platform.ts";
 import { openOnlineServer } from "../../src/platform/online/online-server.ts";
+import { MICROS_PER_SECOND } from "../../src/base/micros.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { LOAD_CORE, yieldingCore } from "../cores.ts";
 import { cpuMicros } from "./cpu-time.ts";
 import { runOpenLoop } from "./open-loop.ts";
 import { checkReplies, type SeenReply } from "./oracle-check.ts";
 import { accountKey } from "./payment-row.ts";
+import { startWriterThread } from "./payment-writer.ts";
 import { POINT_DAYS, pointDefinitions, pointModel } from "./payments.ts";
 import { askBeside, CHECKED_ONE_IN, openAsker } from "./plain-asker.ts";
 import { CONNECTIONS, httpLoad, type PointLoad, respLoads } from "./point-loads.ts";
 import { openRedisWithBlobs, redisLoad, startRedis } from "./redis-load.ts";
 import type { BenchRun } from "./run.ts";
+import { startServer } from "./server.ts";
 import { quantileOf, removeWorld, type World } from "./world.ts";
 
 const BLOB_BYTES = 200;
 /** Of the latency. */
 const REQUESTS_PER_SECOND = 1000;
-/** About what is answered a second; of Redis by the depth of the pipeline. */
-const WARM_UP_RATE = 2000;
+const CHANGED_SHARE = 0.01;
+/** Before anything is measured each load asks so many times as there are accounts. */
+const WARM_UP_SHARE = 3;
+/** What a load of unknown rate is taken for. */
+const SLOW_RATE = 8000;
+/** For what the writer left to do. */
+const SETTLE_MS = 300;
+/** So much later at the most the copy has what was acknowledged. */
+const COPIED_WITHIN_MICROS = 2 * MICROS_PER_SECOND;
+/** About what is answered a second, by the depth of the pipeline. */
 const REDIS_RATES: Readonly<Record<number, number>> = { 1: 40_000, 32: 400_000 };
 const QUANTILES = [
   ["p50", 0.5],
@@ -47,17 +61,22 @@ export async function readsFromRedis(bench: BenchRun): Promise<void> {
   };
   const seen: SeenReply[] = [];
   let replies = 0;
+  const owner = await startServer(world.dataDir, { publish: online, core: LOAD_CORE });
+  const eventsPerSecond = accounts * CHANGED_SHARE;
+  const writer = startWriterThread({ port: owner.httpPort, accounts, eventsPerSecond, seed: 1 });
   await bench.serving(
     world,
     async (server) => {
       const asker = openAsker(server, pointModel.name);
       const loads = [...respLoads(server, asker, accounts), httpLoad(server, asker, accounts)];
       const rates = new Map<PointLoad, number>();
-      for (const load of loads) {
-        const requests = WARM_UP_RATE * seconds;
-        rates.set(load, (await load.run(requests, seconds)).requestsPerSecond);
-      }
+      const warmUp = async (load: PointLoad, share: number): Promise<number> =>
+        (await load.run(share * accounts, (share * accounts) / SLOW_RATE)).requestsPerSecond;
+      note("cold", await warmUp(loads[0]!, 1));
+      for (const load of loads) rates.set(load, await warmUp(load, WARM_UP_SHARE));
       for (let round = 0; round < rounds; round++) {
+        writer.pause();
+        await sleep(SETTLE_MS);
         for (const pipeline of [1, 32]) {
           const requests = REDIS_RATES[pipeline]! * seconds;
           const shape = { connections: CONNECTIONS, pipeline, requests, randomBelow: accounts };
@@ -65,6 +84,7 @@ export async function readsFromRedis(bench: BenchRun): Promise<void> {
           note(`redis ${pipeline}`, await redisLoad({ port: blobs.port, command: blobs.get, ...shape }));
           noteCpu(`redis ${pipeline}`, before, cpuMicros(blobs.pid), requests);
         }
+        writer.resume();
         for (const load of loads) {
           const rate = rates.get(load)!;
           const before = cpuMicros(server.pid);
@@ -88,6 +108,7 @@ export async function readsFromRedis(bench: BenchRun): Promise<void> {
         }
       }
       asker.close();
+      bench.report({ case: "g-resp-unpipelined-cold", unit: "req/s", better: "higher", rounds: figures.get("cold")! });
       for (const { name, pipeline } of loads) {
         bench.report({
           case: name.replace(/^[ab]-/, "g-"),
@@ -118,8 +139,10 @@ export async function readsFromRedis(bench: BenchRun): Promise<void> {
     },
     { online },
   );
+  const { events } = await writer.stop();
+  await owner.stop();
   await Promise.all([states.close(), blobs.close()]);
-  bench.reportChecked("g", await checkReplies(world, seen, []), replies);
+  bench.reportChecked("g", await checkReplies(world, seen, events, COPIED_WITHIN_MICROS), replies);
   await removeWorld(world);
 }
 

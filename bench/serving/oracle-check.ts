@@ -48,11 +48,15 @@ export interface Checked {
   readonly wrong: number;
 }
 
-/** Says on stderr what is wrong with the first replies that are. `live` in the order of offsets. */
+/**
+ * Says on stderr what is wrong with the first replies that are. `live` in the order of offsets; `lateMicros`: of events that were
+ * acknowledged so shortly before it was asked for, a reply need not have seen any, as one of states that are copied.
+ */
 export async function checkReplies(
   world: World,
   replies: readonly SeenReply[],
   live: readonly LiveEvent[],
+  lateMicros = 0,
 ): Promise<Checked> {
   const column = world.source.columns.findIndex(({ name }) => name === world.entity.keys[0]!.name);
   const liveOf = grouped(live, ({ row }) => row[column] as string | number);
@@ -65,7 +69,7 @@ export async function checkReplies(
       const some = keys.slice(first, first + ENTITIES_PER_QUERY);
       const historyOf = await readHistory(engine, world, some);
       for (const key of some) {
-        const readings = new Readings(world, historyOf.get(key) ?? [], liveOf.get(key) ?? []);
+        const readings = new Readings(world, historyOf.get(key) ?? [], liveOf.get(key) ?? [], lateMicros);
         for (const reply of repliesOf.get(key)!) {
           const problem = readings.problemOf(reply);
           if (problem === null) continue;
@@ -111,8 +115,10 @@ class Readings {
   readonly #history: readonly FoldEvent[];
   readonly #live: readonly LiveEvent[];
   readonly #replayed = new Map<number, ReplayedView[]>();
+  readonly #lateMicros: number;
 
-  constructor(world: World, history: readonly FoldEvent[], live: readonly LiveEvent[]) {
+  constructor(world: World, history: readonly FoldEvent[], live: readonly LiveEvent[], lateMicros: number) {
+    this.#lateMicros = lateMicros;
     this.#world = world;
     this.#history = history;
     this.#live = live;
@@ -122,7 +128,7 @@ class Readings {
   problemOf({ service, values, askedAt, heardAt }: SeenReply): string | null {
     const from = (askedAt - CLOCKS_MICROS) as Micros;
     const to = (heardAt + CLOCKS_MICROS) as Micros;
-    const seenAtLeast = this.#live.findLastIndex((event) => event.acknowledgedAt <= from) + 1;
+    const seenAtLeast = this.#live.findLastIndex((event) => event.acknowledgedAt <= from - this.#lateMicros) + 1;
     const seenAtMost = this.#live.findLastIndex((event) => event.sentAt <= to) + 1;
     let problem = "there is no reading that it may be";
     for (let seen = seenAtLeast; seen <= seenAtMost; seen++) {

@@ -23,17 +23,22 @@ export interface ServerOptions {
   readonly profileFolder?: string | undefined;
   /** It serves from this Redis, and not from the data folder's states. */
   readonly online?: string | undefined;
+  /** It copies its states to this Redis. */
+  readonly publish?: string | undefined;
+  /** Default the server's. */
+  readonly core?: number | undefined;
 }
 
 export async function startServer(
   dataDir: string,
-  { profileFolder, online }: ServerOptions = {},
+  { profileFolder, online, publish, core = SERVER_CORE }: ServerOptions = {},
 ): Promise<RunningServer> {
   const profiling = profileFolder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`];
   if (profileFolder !== undefined) await mkdir(profileFolder, { recursive: true });
   const serve = ["serve", "--data", dataDir, "--port", "0", "--resp-port", "0", "--json"];
   if (online !== undefined) serve.push("--online", online);
-  const [program, ...args] = onCore(SERVER_CORE, [process.execPath, ...profiling, COMMAND, ...serve]);
+  if (publish !== undefined) serve.push("--publish", publish);
+  const [program, ...args] = onCore(core, [process.execPath, ...profiling, COMMAND, ...serve]);
   // In the data folder, where no definitions file lies: these views need no code.
   const child = spawn(program!, args, { cwd: dataDir, stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(child, "close");
