@@ -110,7 +110,7 @@ export function serveCommand(): Command {
       new Option(
         "--online <url>",
         "serve from the states that another process publishes to a Redis: fold nothing, take no events",
-      ).conflicts(["publish", "workers", "stateMemory", "keptVectors", "trainingDisk", "labelsFolder"]),
+      ).conflicts(["publish", "workers", "stateMemory", "trainingDisk", "labelsFolder"]),
     )
     .addOption(
       new Option("--training-jobs <number>", "training sets built at the same time on request; 0 builds none")
@@ -187,7 +187,7 @@ export function serveCommand(): Command {
       const settings = {
         servingLogSampleRate: options.sample,
         driftSampleRate: options.driftSample,
-        ...(options.keptVectors === undefined ? {} : { keptVectorsBytes: options.keptVectors * 1024 * 1024 }),
+        ...keptVectors(options),
         poll: options.poll,
         alerts: alertSettings(options),
         ...trainingSettings(options),
@@ -298,6 +298,10 @@ async function withMetricsSent(
   }
 }
 
+function keptVectors({ keptVectors: megabytes }: ServeOptions): { readonly keptVectorsBytes?: number } {
+  return megabytes === undefined ? {} : { keptVectorsBytes: megabytes * 1024 * 1024 };
+}
+
 /** From the states that another process has published. */
 async function serveFromStore(options: ServeOptions, url: string): Promise<Serving> {
   const { openOnlineServer } = await import("../../platform/online/online-server.ts");
@@ -310,6 +314,7 @@ async function serveFromStore(options: ServeOptions, url: string): Promise<Servi
     definitions: async () => (hasDefinitions(options) ? requireDefinitions(options) : []),
     servingLogSampleRate: options.sample,
     driftSampleRate: options.driftSample,
+    ...keptVectors(options),
     onError: (error, work) => printServerError(error, work, { debug: options.debug === true }),
   });
   try {

@@ -52,6 +52,8 @@ export interface OnlineServerOptions {
   readonly clock?: Clock;
   /** Share of the entities whose served vectors are kept for the audit, 0 to 1. Default 0.01. */
   readonly servingLogSampleRate?: number;
+  /** As of a platform, while Redis tells of changes. */
+  readonly keptVectorsBytes?: number;
   /** Share of the served vectors that are looked at for drift, 0 to 1. Default 0.005. */
   readonly driftSampleRate?: number;
   /** Told of every error that is the server's own fault, and of the first of each run of failures to reach the store. */
@@ -131,7 +133,17 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     const judging = repeat(JUDGE_MILLIS, judge);
     closers.push(() => judging.stop());
     const parts = { watched, views, freshness, servingLog, drift, shadows };
-    const house = { dataDir, clock, writer, ...parts, isAway: () => hearing.isFailing(), connectionsLost, tells };
+    const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
+    const house = {
+      dataDir,
+      clock,
+      writer,
+      ...parts,
+      isAway: () => hearing.isFailing(),
+      connectionsLost,
+      tells,
+      keptVectorsBytes,
+    };
     return openDoors(house, onError, close);
   } catch (error) {
     await close();
@@ -140,6 +152,7 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
 }
 
 interface OnlineHouse {
+  readonly keptVectorsBytes: number;
   readonly dataDir: string;
   readonly clock: Clock;
   /** Names the files of this process among those of others. */
@@ -224,7 +237,7 @@ function openDoors(
 }
 
 function portsOf(
-  { dataDir, clock, watched, views, freshness, servingLog, drift, shadows, isAway }: OnlineHouse,
+  { dataDir, clock, watched, views, freshness, servingLog, drift, shadows, isAway, keptVectorsBytes }: OnlineHouse,
   metrics: Metrics,
 ): ServePorts {
   return {
@@ -234,7 +247,7 @@ function portsOf(
     snapshot: views,
     fetch: (asks) => views.fetch(asks),
     fetchHere: (asks) => views.fetchHere(asks),
-    keptVectorsBytesMax: keptVectorsBytesDefault(),
+    keptVectorsBytesMax: keptVectorsBytes,
     maxFutureMicros: MAX_FUTURE_MICROS,
     revision: () => watched.revision,
     view: (name, version) => {
