@@ -33,6 +33,11 @@ export interface SeenReply {
   readonly values: readonly Value[];
   readonly askedAt: Micros;
   readonly heardAt: Micros;
+  /**
+   * Of states that are copied: of events that were acknowledged so shortly before it was asked for it need not have seen any, and
+   * each of its views may have seen others (docs/http.md).
+   */
+  readonly lateMicros?: number;
 }
 
 /** An event that was pushed while replies were seen. */
@@ -48,15 +53,11 @@ export interface Checked {
   readonly wrong: number;
 }
 
-/**
- * Says on stderr what is wrong with the first replies that are. `live` in the order of offsets; `lateMicros`: of events that were
- * acknowledged so shortly before it was asked for, a reply need not have seen any, as one of states that are copied.
- */
+/** Says on stderr what is wrong with the first replies that are. `live` in the order of offsets. */
 export async function checkReplies(
   world: World,
   replies: readonly SeenReply[],
   live: readonly LiveEvent[],
-  lateMicros = 0,
 ): Promise<Checked> {
   const column = world.source.columns.findIndex(({ name }) => name === world.entity.keys[0]!.name);
   const liveOf = grouped(live, ({ row }) => row[column] as string | number);
@@ -69,7 +70,7 @@ export async function checkReplies(
       const some = keys.slice(first, first + ENTITIES_PER_QUERY);
       const historyOf = await readHistory(engine, world, some);
       for (const key of some) {
-        const readings = new Readings(world, historyOf.get(key) ?? [], liveOf.get(key) ?? [], lateMicros);
+        const readings = new Readings(world, historyOf.get(key) ?? [], liveOf.get(key) ?? []);
         for (const reply of repliesOf.get(key)!) {
           const problem = readings.problemOf(reply);
           if (problem === null) continue;
@@ -109,33 +110,64 @@ async function readHistory(
   return grouped(events, ({ row }) => row[column] as string | number);
 }
 
+/** A reply's values, and the views that are looked at. */
+interface ReadValues {
+  readonly features: World["services"][number]["features"];
+  readonly values: readonly Value[];
+  readonly views: readonly string[];
+}
+
+/** How many live events it may have seen, and when it may have been read. */
+interface MayBe {
+  readonly seenAtLeast: number;
+  readonly seenAtMost: number;
+  readonly from: Micros;
+  readonly to: Micros;
+}
+
 /** What one entity's replies may be. */
 class Readings {
   readonly #world: World;
   readonly #history: readonly FoldEvent[];
   readonly #live: readonly LiveEvent[];
   readonly #replayed = new Map<number, ReplayedView[]>();
-  readonly #lateMicros: number;
 
-  constructor(world: World, history: readonly FoldEvent[], live: readonly LiveEvent[], lateMicros: number) {
-    this.#lateMicros = lateMicros;
+  constructor(world: World, history: readonly FoldEvent[], live: readonly LiveEvent[]) {
     this.#world = world;
     this.#history = history;
     this.#live = live;
   }
 
   /** Null where the reply is one of the readings that it may be. */
-  problemOf({ service, values, askedAt, heardAt }: SeenReply): string | null {
+  problemOf({ service, values, askedAt, heardAt, lateMicros }: SeenReply): string | null {
     const from = (askedAt - CLOCKS_MICROS) as Micros;
     const to = (heardAt + CLOCKS_MICROS) as Micros;
-    const seenAtLeast = this.#live.findLastIndex((event) => event.acknowledgedAt <= from - this.#lateMicros) + 1;
+    const seenAtLeast = this.#live.findLastIndex((event) => event.acknowledgedAt <= from - (lateMicros ?? 0)) + 1;
     const seenAtMost = this.#live.findLastIndex((event) => event.sentAt <= to) + 1;
+    const { features } = this.#world.services.find(({ name }) => name === service)!;
+    if (values.length !== features.length) return `${values.length} values, not ${features.length}`;
+    // Views that may be of different moments are held against the oracle each by itself.
+    const apart = [...new Set(features.map(({ view }) => view))].map((view) => [view]);
+    const parts = lateMicros === undefined ? [apart.flat()] : apart;
+    const problems = parts.map((views) =>
+      this.#problemIn({ features, values, views }, { seenAtLeast, seenAtMost, from, to }),
+    );
+    const problem = problems.find((one) => one !== null) ?? null;
+    if (problem === null) return null;
+    const last = this.#live[seenAtLeast - 1];
+    const ago =
+      last === undefined ? "" : `, asked ${(askedAt - last.acknowledgedAt) / 1000} ms behind the last it had to see`;
+    return `${problem}; heard ${(heardAt - askedAt) / 1000} ms after it was asked${ago}`;
+  }
+
+  /** Of those of its values that are of some views. */
+  #problemIn(read: ReadValues, { seenAtLeast, seenAtMost, from, to }: MayBe): string | null {
     let problem = "there is no reading that it may be";
     for (let seen = seenAtLeast; seen <= seenAtMost; seen++) {
       // What it saw last was known when it was read: an answer that took seconds was read behind that.
       const lastSentAt = this.#live[seen - 1]?.sentAt ?? from;
       for (const asOf of this.#moments(lastSentAt > from ? lastSentAt : from, to)) {
-        const found = this.#compare(service, values, seen, asOf);
+        const found = this.#compare(read, seen, asOf);
         if (found === null) return null;
         problem = found;
       }
@@ -157,13 +189,11 @@ class Readings {
     return [from, ...leaving.filter((moment) => moment > from && moment <= to)] as Micros[];
   }
 
-  #compare(service: string, values: readonly Value[], seen: number, asOf: Micros): string | null {
-    const { services } = this.#world;
-    const { features } = services.find(({ name }) => name === service)!;
-    if (values.length !== features.length) return `${values.length} values, not ${features.length}`;
+  #compare({ features, values, views: wanted }: ReadValues, seen: number, asOf: Micros): string | null {
     const views = this.#after(seen);
     for (const view of views) view.readAt(asOf);
     for (const [i, { view, feature, as }] of features.entries()) {
+      if (!wanted.includes(view)) continue;
       const { value, tolerance } = views.find(({ name }) => name === view)!.expected(feature);
       const actual = values[i]!;
       const isRight =
