@@ -76,16 +76,19 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
     ports.fetch === undefined ? null : (vectors) => ports.fetch!(vectors.flatMap(asksOf));
   const shadows = ports.shadow === undefined ? null : new ShadowQueue(ports, fetch, ports.shadow);
   let revision = ports.revision();
+  /** Compiled since then. */
+  let present = new WeakSet<VectorPlan>();
 
   const forgetIfOutdated = (): void => {
-    const present = ports.revision();
-    if (present === revision) return;
+    const latest = ports.revision();
+    if (latest === revision) return;
     servicePlans.clear();
     featurePlans.clear();
     knownPlans = new WeakMap();
     experiments = null;
     kept.clear();
-    revision = present;
+    present = new WeakSet();
+    revision = latest;
   };
 
   /** When those that stand in for others were compiled. */
@@ -97,6 +100,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
     let plan = plans.get(cacheKey);
     if (plan === undefined || (plan.isStandIn && isOver(plan))) {
       plan = compile();
+      present.add(plan);
       if (plan.isStandIn) standIns.set(plan, performance.now());
       if (plans.size >= PLANS_MAX) plans.delete(plans.keys().next().value!);
       plans.set(cacheKey, plan);
@@ -199,7 +203,9 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
     },
     keepAnswer: (asked, { plan, keys }, made) => {
       // One that is sampled is recorded each time it is served.
-      if (keptBytesMax === 0 || !isKeepable(plan) || isSampled(plan, keys)) return;
+      forgetIfOutdated();
+      // Nor one of a plan that was thrown away while its states were fetched.
+      if (keptBytesMax === 0 || !present.has(plan) || !isKeepable(plan) || isSampled(plan, keys)) return;
       kept.keep(asked, { plan, keys, asOf: plan.vector.asOf, until: stableUntil(plan) }, made);
     },
     vector: (service, entities, request, options) => {

@@ -117,6 +117,9 @@ export class KeptAnswers {
   /** By the list's hash: of lists that have one in common, the last. */
   #statusNumbers = new Map<number, number>();
   #lastStatuses = NONE;
+  /** Of what is kept at present. */
+  readonly #cells: number[] = [];
+  readonly #counts: number[] = [];
   /** What is asked at present. */
   readonly #asked = new ByteWords();
   readonly #found: KeptAnswer = {
@@ -180,6 +183,7 @@ export class KeptAnswers {
     const askedBytes = asked.end - asked.start;
     const words = headWords(counted) + Math.ceil((roundedUp(askedBytes) + answerBytes) / 8);
     if (words > this.#words * ENTRY_SHARE) return;
+    if (!this.#count(counted, keys)) return;
     const statuses = this.#statusNumber(plan.vector.statuses);
     const memory = (this.#memory ??= new Memory(this.#words));
     this.#asked.take(asked.bytes, asked.start, asked.end);
@@ -205,10 +209,8 @@ export class KeptAnswers {
     const counts = at + HEADER_WORDS;
     const cells = 2 * (counts + counted.length);
     for (let i = 0; i < counted.length; i++) {
-      const { changes, entity } = counted[i]!;
-      const cell = changes.cellOf(keys[entity]!);
-      numbers[counts + i] = changes.of(cell);
-      fields[cells + i] = cell;
+      numbers[counts + i] = this.#counts[i]!;
+      fields[cells + i] = this.#cells[i]!;
     }
     const askedAt = 2 * (at + headWords(counted));
     this.#asked.putAt(fields, askedAt);
@@ -228,6 +230,19 @@ export class KeptAnswers {
     this.#statusLists = [];
     this.#statusNumbers.clear();
     this.#lastStatuses = NONE;
+  }
+
+  /** Where changes are counted of what was read, and how many there were; false where that is not known of one. */
+  #count(counted: readonly Counted[], keys: readonly EntityKey[]): boolean {
+    for (let i = 0; i < counted.length; i++) {
+      const { changes, entity } = counted[i]!;
+      const cell = changes.cellOf(keys[entity]!);
+      const count = changes.of(cell);
+      if (Number.isNaN(count)) return false;
+      this.#cells[i] = cell;
+      this.#counts[i] = count;
+    }
+    return true;
   }
 
   /** Of the entry of what is asked at present. */

@@ -160,6 +160,16 @@ describe("kept answers", () => {
     expect(shown(none, askedFor(spaces[0]!, "k"), 1)).toBeNull();
   });
 
+  it("take no room where it is not known how often their states have changed", () => {
+    const kept = new KeptAnswers(20_000);
+    const [world, unsure] = [worldOf(1), worldOf(1)];
+    unsure.changes[0]!.of = () => Number.NaN;
+    for (let i = 0; i < 20; i++) keep(kept, world, `k${i}`, "answer");
+    for (let i = 0; i < 5000; i++) keep(kept, unsure, `u${i}`, "answer");
+    const found = Array.from({ length: 20 }, (_, i) => shown(kept, askedFor(spaces[0]!, `k${i}`), 1));
+    expect(found).toEqual(Array.from({ length: 20 }, () => "answer"));
+  });
+
   it("hold on to a bounded number of plans, however many are asked for", async () => {
     const kept = new KeptAnswers(20_000);
     const { plan, changes } = worldOf(1);

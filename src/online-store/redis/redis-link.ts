@@ -15,6 +15,7 @@
  */
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from "ioredis";
 import { OnefoldError } from "../../base/errors.ts";
+import { storeTimeout, storeUnavailable } from "./call-limits.ts";
 import type { RedisAddress } from "./redis-address.ts";
 
 export type RedisArgument = string | Buffer | number;
@@ -182,7 +183,7 @@ export class RedisLink {
 
   #inTime(commands: readonly RedisCommand[], mayRepeat: boolean, begin: () => Promise<unknown>[]): Promise<unknown[]> {
     if (commands.length === 0) return Promise.resolve([]);
-    const { timeoutMs, shown } = this.#address;
+    const { timeoutMs } = this.#address;
     const isDown = this.#downSinceMs !== null && performance.now() - this.#downSinceMs > timeoutMs;
     if (this.#isClosed || isDown) return Promise.reject(this.#unavailable(this.#reason));
     return new Promise((resolve, reject) => {
@@ -213,13 +214,7 @@ export class RedisLink {
       };
       const lost = (): void => (mayRepeat && !this.#isClosed ? ask() : fail(this.#unavailable(this.#reason)));
       const timer = setTimeout(() => {
-        const error =
-          this.#downSinceMs === null
-            ? new OnefoldError("STORE_TIMEOUT", `the online store at ${shown} did not answer within ${timeoutMs} ms`, {
-                where: shown,
-                hint: "see how busy it is (redis-cli --latency, SLOWLOG GET); timeout_ms in its address sets the limit",
-              })
-            : this.#unavailable(this.#reason);
+        const error = this.#downSinceMs === null ? storeTimeout(this.#address) : this.#unavailable(this.#reason);
         fail(error);
       }, timeoutMs);
       this.#underWay.add(lost);
@@ -260,13 +255,7 @@ export class RedisLink {
   }
 
   #unavailable(why: string): OnefoldError {
-    const { shown } = this.#address;
-    return new OnefoldError("STORE_UNAVAILABLE", `the online store at ${shown} cannot be used: ${why}`, {
-      where: shown,
-      hint: /^(?:MOVED|CROSSSLOT)\b/.test(why)
-        ? "it is a node of a cluster: add ?cluster=yes to its address"
-        : "see whether it runs, and its address, user and password; it is tried again all the time",
-    });
+    return storeUnavailable(this.#address, why);
   }
 }
 

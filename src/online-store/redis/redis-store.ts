@@ -24,7 +24,9 @@ import type {
 import { fromStored, stateOf, toStored, versionOf } from "../stored-state.ts";
 import { groupByKey, inPlaces, joinGroups, type StatesRead } from "./grouped-states.ts";
 import { lendUnpacked, packBytes, unpackBytes } from "./packed-bytes.ts";
-import { parseRedisAddress } from "./redis-address.ts";
+import { endOfRound } from "./command-rounds.ts";
+import { inTime } from "./call-limits.ts";
+import { parseRedisAddress, type RedisAddress } from "./redis-address.ts";
 import { ClusterReplicas } from "./cluster-replicas.ts";
 import { RedisKeys } from "./redis-keys.ts";
 import { type RedisArgument, type RedisCommand, RedisLink } from "./redis-link.ts";
@@ -41,6 +43,7 @@ const BYTES_PER_COMMAND = 128 * 1024;
 /** So much is asked for before the next waits for it. */
 const READS_PER_ROUND = 16_000;
 const SCAN_COUNT = 1000;
+const LINK_PING_MS = 1000;
 
 export interface RedisStoreOptions {
   /** As in `parseRedisAddress`. */
@@ -63,10 +66,11 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisO
   const keys = new RedisKeys(prefix);
   const replicas = address.isCluster ? new ClusterReplicas({ link, keys, replicasMax, timeoutMs }) : null;
   const tracked = address.isCluster || keptBytesMax === 0 ? null : new TrackedReads({ address, keptBytesMax });
-  return new RedisOnlineStore({ link, keys, round: new RoundSize(timeoutMs), replicas, tracked });
+  return new RedisOnlineStore({ address, link, keys, round: new RoundSize(timeoutMs), replicas, tracked });
 }
 
 export interface RedisStoreParts {
+  readonly address: RedisAddress;
   readonly link: RedisLink;
   readonly keys: RedisKeys;
   readonly round: RoundSize;
@@ -75,6 +79,7 @@ export interface RedisStoreParts {
 }
 
 export class RedisOnlineStore implements RemoteOnlineStore {
+  readonly #address: RedisAddress;
   readonly #link: RedisLink;
   readonly #keys: RedisKeys;
   /** Of writes. */
@@ -85,9 +90,11 @@ export class RedisOnlineStore implements RemoteOnlineStore {
   readonly marks: StateMarks | undefined;
   /** Whether it was looked at, and marked, before the first write. */
   #isMarked = false;
+  #pingedMs = Number.NEGATIVE_INFINITY;
 
   /** Use `openRedisStore`. */
-  constructor({ link, keys, round, replicas, tracked }: RedisStoreParts) {
+  constructor({ address, link, keys, round, replicas, tracked }: RedisStoreParts) {
+    this.#address = address;
     this.#link = link;
     this.#keys = keys;
     this.#round = round;
@@ -145,6 +152,7 @@ export class RedisOnlineStore implements RemoteOnlineStore {
   /** So that what is read of places is not older than what is kept of states. */
   async #readTracked(fields: readonly string[]): Promise<readonly (Buffer | null)[] | null> {
     if (this.#tracked === null) return null;
+    this.#keepLinkOpen();
     return this.#tracked.readFields(toBytes(this.#keys.metas), fields.map(toBytes));
   }
 
@@ -157,8 +165,25 @@ export class RedisOnlineStore implements RemoteOnlineStore {
   }
 
   async readStored(states: readonly StateRead[]): Promise<readonly (Uint8Array | null)[]> {
-    const values = this.#tracked && (await this.#tracked.read(this.#namesOf(states), KEYS_PER_COMMAND));
+    if (this.#tracked === null) return this.#readByLink(states);
+    const beganMs = performance.now();
+    const values = await this.#tracked.read(this.#namesOf(states), KEYS_PER_COMMAND);
     if (values !== null) return values;
+    const tookMs = performance.now() - beganMs;
+    const reading = this.#readByLink(states);
+    // What was waited for in vain counts, too.
+    return tookMs < 1 ? reading : inTime(reading, this.#address, Math.max(0, this.#address.timeoutMs - tookMs));
+  }
+
+  /** Else a server that closes idle connections would have it lost again and again. */
+  #keepLinkOpen(): void {
+    const now = performance.now();
+    if (now - this.#pingedMs < LINK_PING_MS) return;
+    this.#pingedMs = now;
+    this.#link.send([{ name: "ping", args: [] }]).catch(() => undefined);
+  }
+
+  async #readByLink(states: readonly StateRead[]): Promise<readonly (Uint8Array | null)[]> {
     const commands = this.#readsOf(states);
     const replies = await this.#readInRounds(commands.map(({ command }) => command));
     return inPlaces(states.length, commands, replies);
@@ -353,19 +378,6 @@ export class RedisOnlineStore implements RemoteOnlineStore {
     }
     return replies;
   }
-}
-
-/** Behind the last command of a round: at least one, and no more than have so many keys and bytes. */
-function endOfRound(commands: readonly RedisCommand[], from: number, keysMax: number, bytesMax: number): number {
-  let [to, keys, bytes] = [from, 0, 0];
-  while (to < commands.length) {
-    const { name, args } = commands[to]!;
-    keys += name === WRITE_NEWER_COMMAND ? (args[0] as number) : args.length;
-    for (const arg of args) bytes += typeof arg === "number" ? 8 : arg.length;
-    if (to > from && (keys > keysMax || bytes > bytesMax)) break;
-    to++;
-  }
-  return to;
 }
 
 function bytesOf(states: readonly StateWrite[], indexes: readonly number[]): number {

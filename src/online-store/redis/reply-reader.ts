@@ -1,8 +1,10 @@
 /**
  * Reads what a Redis sends over a RESP3 connection, split wherever it is: replies, and between them what it tells unasked.
  *
- * Strings are given as bytes that lie in what came: who keeps one keeps a copy. Of what came each reply is read once;
- * one that is not whole waits until as many bytes are there as it is known to need.
+ * Strings are given as bytes that lie in what came: who keeps one keeps a copy. Every byte is looked at once: of a reply that is
+ * not whole what was read is remembered, and of what was not read no more is copied than the value that was cut in two.
+ *
+ * What is told may stand within a reply, too, as Redis 6 put it there; it is told then, and is no part of the reply.
  *
  * Source: the Redis serialization protocol specification (RESP3).
  */
@@ -29,6 +31,13 @@ export class ReplyProtocolError extends Error {
   override readonly name: string = "ReplyProtocolError";
 }
 
+/** One that has begun: of its items some are here. */
+interface Begun {
+  readonly kind: "reply" | "push" | "attributes";
+  readonly items: RedisReply[];
+  readonly count: number;
+}
+
 const NOTHING: Buffer = Buffer.alloc(0);
 const CARRIAGE_RETURN = 0x0d;
 const NEWLINE = 0x0a;
@@ -37,8 +46,9 @@ const LINE_LENGTH_MAX = 64 * 1024;
 const DEPTH_MAX = 32;
 const BULK_BYTES_MAX = 512 * 1024 * 1024;
 
-/** Stands for what is not whole. */
+/** Stands for a value that is not whole, and for one that has only begun. */
 const UNFINISHED = Symbol("unfinished");
+const BEGUN = Symbol("begun");
 
 export class ReplyReader {
   readonly #listener: ReplyListener;
@@ -49,6 +59,8 @@ export class ReplyReader {
   #at = 0;
   /** So many bytes must be there before it is looked at again. */
   #needed = 0;
+  /** From the outermost on. */
+  readonly #begun: Begun[] = [];
 
   constructor(listener: ReplyListener) {
     this.#listener = listener;
@@ -69,20 +81,30 @@ export class ReplyReader {
     let from = 0;
     while (from < this.#bytes.length) {
       this.#at = from;
-      const isPush = this.#bytes[from] === 0x3e;
-      const reply = this.#next(0);
-      if (reply === UNFINISHED) break;
+      const value = this.#value();
+      if (value === UNFINISHED) break;
       from = this.#at;
-      if (isPush) this.#listener.onPush(reply as readonly RedisReply[]);
-      else this.#listener.onReply(reply as RedisReply);
+      if (value !== BEGUN) this.#add(value);
     }
-    // A chunk is not held for the few bytes behind it.
-    this.#bytes = from === this.#bytes.length ? NOTHING : Buffer.from(this.#bytes.subarray(from));
+    this.#bytes = from === this.#bytes.length ? NOTHING : this.#bytes.subarray(from);
     this.#needed = Math.max(0, this.#needed - from);
   }
 
-  #next(depth: number): RedisReply | typeof UNFINISHED {
-    if (depth > DEPTH_MAX) throw new ReplyProtocolError("replies within replies are too deep");
+  /** To what has begun last, or as a reply of its own. */
+  #add(given: RedisReply): void {
+    let value = given;
+    for (;;) {
+      const begun = this.#begun.at(-1);
+      if (begun === undefined) return this.#listener.onReply(value);
+      if (begun.items.push(value) < begun.count) return;
+      this.#begun.pop();
+      if (begun.kind === "push") this.#listener.onPush(begun.items);
+      if (begun.kind !== "reply") return;
+      value = begun.items;
+    }
+  }
+
+  #value(): RedisReply | typeof UNFINISHED | typeof BEGUN {
     const start = this.#at;
     const end = this.#lineEnd();
     if (end === -1) return UNFINISHED;
@@ -98,15 +120,13 @@ export class ReplyReader {
       }
       case 0x2a: // * array
       case 0x7e: // ~ set
-      case 0x3e: // > push
-        return this.#array(this.#count(start + 1, end), depth);
+        return this.#begin("reply", this.#count(start + 1, end));
       case 0x25: // % pairs
-        return this.#array(2 * this.#count(start + 1, end), depth);
-      case 0x7c: {
-        // | attributes of the reply behind it
-        const attributes = this.#array(2 * this.#count(start + 1, end), depth);
-        return attributes === UNFINISHED ? attributes : this.#next(depth + 1);
-      }
+        return this.#begin("reply", 2 * this.#count(start + 1, end));
+      case 0x3e: // > told unasked
+        return this.#begin("push", this.#count(start + 1, end));
+      case 0x7c: // | attributes of what is behind them
+        return this.#begin("attributes", 2 * this.#count(start + 1, end));
       case 0x3a: // : number
         return Number(line());
       case 0x2c: // , number with a point
@@ -123,6 +143,13 @@ export class ReplyReader {
       default:
         throw new ReplyProtocolError(`a reply begins with byte ${this.#bytes[start]}`);
     }
+  }
+
+  #begin(kind: Begun["kind"], count: number): RedisReply | typeof BEGUN {
+    if (this.#begun.length >= DEPTH_MAX) throw new ReplyProtocolError("replies within replies are too deep");
+    if (count > 0) this.#begun.push({ kind, items: [], count });
+    else if (kind === "reply") return count < 0 ? null : [];
+    return BEGUN;
   }
 
   /** Of the line that begins here, behind which is gone on; -1 where it is not whole. */
@@ -168,16 +195,5 @@ export class ReplyReader {
     const bulk = bytes.subarray(this.#at, end);
     this.#at = end + 2;
     return bulk;
-  }
-
-  #array(count: number, depth: number): readonly RedisReply[] | null | typeof UNFINISHED {
-    if (count < 0) return null;
-    const items: RedisReply[] = [];
-    for (let i = 0; i < count; i++) {
-      const item = this.#next(depth + 1);
-      if (item === UNFINISHED) return UNFINISHED;
-      items.push(item);
-    }
-    return items;
   }
 }

@@ -8,9 +8,9 @@
  * - Where there is no such connection, whoever reads asks as if this were not here. It is opened again and again; where Redis
  *   refuses to tell of changes (an old version, a proxy, a user who may not), less often.
  */
-import { OnefoldError } from "../../base/errors.ts";
 import { ChangeCounts } from "../change-counts.ts";
 import type { RemoteChanges } from "../online-store.ts";
+import { inTime, storeTimeout, storeUnavailable } from "./call-limits.ts";
 import { KeptValues } from "./kept-values.ts";
 import type { RedisAddress } from "./redis-address.ts";
 import { tagIn, tagOf } from "./redis-keys.ts";
@@ -28,8 +28,12 @@ const AGAIN_MS_MAX = 1000;
 const REFUSED_AGAIN_MS = 30_000;
 /** So long after it was last heard from, Redis is still taken to have told of all changes. */
 const TRUSTED_MS = 1000;
-/** So many may wait for a reply; past that others ask elsewhere, where what waits is bounded. */
-const WAITING_MAX = 10_000;
+/** So many are asked at once, and have the time limit to themselves. */
+const COMMANDS_PER_ROUND = 32;
+/** So many commands may wait for a reply. */
+const WAITING_MAX = 2000;
+/** A connection that stood so long was a good one. */
+const STOOD_MS = 1000;
 
 export class TrackedReads {
   readonly #options: TrackedReadsOptions;
@@ -44,6 +48,7 @@ export class TrackedReads {
   #reason: string | null = "it is not open yet";
   #again: NodeJS.Timeout | null = null;
   #againMs = AGAIN_MS_MIN;
+  #onSinceMs = 0;
   #isClosed = false;
 
   constructor(options: TrackedReadsOptions) {
@@ -92,25 +97,32 @@ export class TrackedReads {
     return values;
   }
 
-  /** Strings by name (byte strings), each a copy or one that is kept; null where it must be asked for elsewhere. Throws `STORE_TIMEOUT`. */
+  /**
+   * Strings by name (byte strings), in what came; null where they must be asked for elsewhere, of which nothing may be kept: then
+   * `turns` has moved. Throws `STORE_TIMEOUT`, `STORE_UNAVAILABLE`.
+   */
   async read(names: readonly string[], namesPerCommand: number): Promise<readonly (Uint8Array | null)[] | null> {
     const commands: string[][] = [];
     for (let from = 0; from < names.length; from += namesPerCommand) {
       commands.push(["MGET", ...names.slice(from, from + namesPerCommand)]);
     }
-    let at = 0;
+    let number = 0;
     const values: (Uint8Array | null)[] = [];
     // In the turn of each reply: what is told of changes comes behind it.
     const took = (reply: RedisReply): void => {
-      if (!Array.isArray(reply)) return;
-      for (const value of reply as readonly (Buffer | null)[]) {
-        const name = names[at++]!;
-        this.#kept.keep(name, value);
+      const asked = commands[number++]!;
+      if (!Array.isArray(reply) || reply.length !== asked.length - 1) return;
+      for (const [i, value] of (reply as readonly (Buffer | null)[]).entries()) {
+        this.#kept.keep(asked[i + 1]!, value);
         values.push(value);
       }
     };
-    const replies = await this.#ask(commands, took);
-    return replies === null || values.length !== names.length ? null : values;
+    for (let from = 0; from < commands.length; from += COMMANDS_PER_ROUND) {
+      if ((await this.#ask(commands.slice(from, from + COMMANDS_PER_ROUND), took)) === null) return null;
+    }
+    if (values.length === names.length) return values;
+    this.#connection?.close("a reply has other values than were asked for");
+    return null;
   }
 
   /** Fields of a hash; null as `read`, which see. */
@@ -146,25 +158,27 @@ export class TrackedReads {
     this.#connection?.close();
   }
 
-  /** Null where it ended, or refused. Throws `STORE_TIMEOUT`. */
+  /** Null where it is not on, or ended meanwhile. Throws `STORE_TIMEOUT`, `STORE_UNAVAILABLE`. */
   async #ask(
     commands: readonly (readonly string[])[],
     took?: (reply: RedisReply) => void,
   ): Promise<readonly RedisReply[] | null> {
     const connection = this.#connection;
-    if (connection === null || !this.#isOn || connection.waiting + commands.length > WAITING_MAX) return null;
+    if (connection === null || !this.#isOn) return null;
+    const { address } = this.#options;
+    if (connection.waiting > 0 && connection.waiting + commands.length > WAITING_MAX)
+      throw storeUnavailable(address, `${connection.waiting} commands wait for it`);
     try {
-      const replies = await connection.askAll(commands, took);
-      return replies.some((reply) => reply instanceof RedisError) ? null : replies;
+      const replies = await inTime(connection.askAll(commands, took), address);
+      const error = replies.find((reply) => reply instanceof RedisError);
+      if (error === undefined) return replies;
+      // What is asked for elsewhere must not go with what is kept: there nobody is told of changes.
+      connection.close(error.message);
     } catch (error) {
       if (!(error instanceof TrackingEnded)) throw error;
-      if (!error.isSilent) return null;
-      const { shown, timeoutMs } = this.#options.address;
-      throw new OnefoldError("STORE_TIMEOUT", `the online store at ${shown} did not answer within ${timeoutMs} ms`, {
-        where: shown,
-        hint: "see how busy it is (redis-cli --latency, SLOWLOG GET); timeout_ms in its address sets the limit",
-      });
+      if (error.isSilent) throw storeTimeout(address);
     }
+    return null;
   }
 
   #open(): void {
@@ -172,7 +186,7 @@ export class TrackedReads {
     const connection = new TrackingConnection(this.#options.address, {
       onReady: () => {
         this.#isOn = true;
-        this.#againMs = AGAIN_MS_MIN;
+        this.#onSinceMs = performance.now();
         this.#turns++;
         this.#allChanged();
       },
@@ -186,7 +200,10 @@ export class TrackedReads {
   }
 
   #ended({ reason, isRefused }: TrackingEnd): void {
-    if (this.#isOn) this.#turns++;
+    if (this.#isOn) {
+      this.#turns++;
+      if (performance.now() - this.#onSinceMs > STOOD_MS) this.#againMs = AGAIN_MS_MIN;
+    }
     this.#isOn = false;
     this.#reason = reason;
     this.#connection = null;

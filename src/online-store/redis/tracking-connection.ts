@@ -22,7 +22,7 @@ export interface TrackingEvents {
 
 export interface TrackingEnd {
   readonly reason: string;
-  /** Redis is there, and refuses to tell of changes: to ask again soon is of no use. */
+  /** Redis is there, and refuses to tell of changes for good: to ask again soon is of no use. */
   readonly isRefused: boolean;
 }
 
@@ -44,6 +44,8 @@ interface Asked {
   reject(error: Error): void;
 }
 
+/** Errors that are over by themselves. */
+const PASSING = /^(?:LOADING|BUSY|MASTERDOWN|TRYAGAIN|CLUSTERDOWN)\b/;
 /** How much of the time limit passes between two looks at whether Redis still answers. */
 const LOOKS = 4;
 
@@ -103,6 +105,7 @@ export class TrackingConnection {
     onReply: (reply: RedisReply) => void = () => {},
   ): Promise<readonly RedisReply[]> {
     if (this.#isOver) return Promise.reject(new TrackingEnded("the connection is over", false));
+    if (commands.length === 0) return Promise.resolve([]);
     const atMs = performance.now();
     return new Promise((resolve, reject) => {
       const replies: RedisReply[] = [];
@@ -115,8 +118,8 @@ export class TrackingConnection {
     });
   }
 
-  close(): void {
-    this.#end("it was closed");
+  close(reason = "it was closed"): void {
+    this.#end(reason);
   }
 
   #begin({ username, password, database }: RedisAddress): void {
@@ -129,7 +132,7 @@ export class TrackingConnection {
     this.askAll(commands.map((command) => command.map(toBytes))).then(
       (replies) => {
         const refused = replies.find((reply) => reply instanceof RedisError);
-        if (refused !== undefined) this.#end(refused.message, { isRefused: true });
+        if (refused !== undefined) this.#end(refused.message, { isRefused: !PASSING.test(refused.message) });
         else if (!this.#isOver) this.#events.onReady();
       },
       () => undefined,

@@ -53,7 +53,10 @@ export class FetchedViews implements StateSnapshot {
         ? null
         : {
             cellOf: (key) => (this.#fetched?.isCurrent(key) === true ? changes.cellOf(key) : UNCOUNTED),
-            of: (cell) => (cell === UNCOUNTED ? Number.NaN : changes.of(cell) + this.#moves),
+            of: (cell) =>
+              cell === UNCOUNTED || !this.#isSameSince(this.places.heardWay)
+                ? Number.NaN
+                : changes.of(cell) + this.#moves,
           };
     this.#decoded = new DecodedStates(decodedBytesMax, (stored) => store.stateIn(stored));
   }

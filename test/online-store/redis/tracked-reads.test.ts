@@ -1,11 +1,17 @@
 /** Values that are there without asking, on a real Redis: they are what it has, whatever happens to it and to the connection. */
 import { randomUUID } from "node:crypto";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import { parseRedisAddress } from "../../../src/online-store/redis/redis-address.ts";
 import { openRedisStore, type RedisOnlineStore } from "../../../src/online-store/redis/redis-store.ts";
 import type { StateWrite } from "../../../src/online-store/online-store.ts";
+import { TrackedReads } from "../../../src/online-store/redis/tracked-reads.ts";
+import { BytesUnderWay } from "../../../src/serve/request-body.ts";
+import { RequestParser } from "../../../src/serve/resp/request-parser.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
+import { promised } from "../../promised.ts";
 import { describeWhere, shared } from "../../services/describe-where.ts";
 import { type RedisServer, startRedis } from "../../services/redis.ts";
 
@@ -26,11 +32,11 @@ interface World {
   readonly prefix: string;
 }
 
-async function open(url: string, keptBytesMax = 10_000_000, isOn = true): Promise<World> {
+async function open(url: string, keptBytesMax = 10_000_000, isOn = true, readerUrl = url): Promise<World> {
   const prefix = `${randomUUID()}:`;
-  const address = `${url}/?prefix=${prefix}&timeout_ms=5000`;
-  const writer = await openRedisStore({ url: address });
-  const reader = await openRedisStore({ url: address, keptBytesMax });
+  const settings = `/?prefix=${prefix}&timeout_ms=5000`;
+  const writer = await openRedisStore({ url: `${url}${settings}` });
+  const reader = await openRedisStore({ url: `${readerUrl}${settings}`, keptBytesMax });
   const client = new Redis(url, { lazyConnect: true });
   client.on("error", () => undefined);
   await client.connect();
@@ -42,6 +48,33 @@ async function open(url: string, keptBytesMax = 10_000_000, isOn = true): Promis
   await reader.ping();
   await expect.poll(() => reader.tracking!.isOn, { timeout: 20_000 }).toBe(isOn);
   return { writer, reader, client, prefix };
+}
+
+/** A way to a Redis on which all that it sends over connections that speak RESP3 comes so much later; its URL. */
+async function delaying(url: string, lateMs: number): Promise<string> {
+  const { hostname, port } = new URL(url);
+  const server = createServer((client) => {
+    const redis = connect({ host: hostname, port: Number(port) });
+    let isLate: boolean | null = null;
+    client.on("data", (bytes) => {
+      isLate ??= bytes.includes("HELLO");
+      redis.write(bytes);
+    });
+    redis.on("data", (bytes) => {
+      if (isLate !== true) client.write(bytes);
+      else setTimeout(() => client.write(bytes), lateMs);
+    });
+    for (const [one, other] of [
+      [client, redis],
+      [redis, client],
+    ] as const) {
+      one.on("error", () => other.destroy());
+      one.on("close", () => other.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closers.push(() => new Promise((resolve) => server.close(() => resolve())));
+  return `redis://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 const read = (key: string) => ({ space: "v@1#0", key });
@@ -89,61 +122,71 @@ for (const [name, describeIt] of [
       await again(() => writer.dropSpace("v@1#0"), ["a", "none", "ö}%", ""]);
     });
 
-    it("is never older than a place that was read, while states and places are written and connections break", async () => {
-      const world = await open(await shared(name));
-      const { writer, reader, client } = world;
-      const random = new SeededRandom(SEED);
-      const keys = Array.from({ length: 40 }, (_, i) => `k${i}`);
-      const over = new AbortController();
-      let written = 0;
-      const writing = (async () => {
-        while (!over.signal.aborted) {
-          written++;
-          const states = keys.map((key) => write(key, written, { bytes: new Uint8Array(random.integer(8, 300)) }));
-          await writer.commit(states, [{ name: "place", bytes: Buffer.from(String(written)) }]);
-          await sleep(random.integer(0, 5));
-        }
-      })();
-      const breaking = (async () => {
-        while (!over.signal.aborted) {
-          await sleep(200);
-          const list = String(await client.call("CLIENT", "LIST"));
-          const tracking = list.split("\n").filter((line) => / flags=\S*t/.test(line));
-          const ids = tracking.map((line) => /^id=(\d+)/.exec(line)![1]!);
-          if (ids.length > 0) await client.call("CLIENT", "KILL", "ID", ids[random.integer(0, ids.length - 1)]!);
-        }
-      })();
-      closers.push(async () => {
-        over.abort();
-        await Promise.all([writing, breaking]);
-      });
-      let [known, asked] = [0, 0];
-      for (const end = Date.now() + 4000; Date.now() < end || known < 100 || reader.way < 5;) {
-        const [place] = (await reader.read([], ["place"])).metas;
-        const position = place === null ? -1 : Number(Buffer.from(place!).toString());
-        for (let n = 0; n < 20; n++) {
-          const { way } = reader;
-          const some = [read(keys[random.integer(0, 39)]!), read(keys[random.integer(0, 39)]!)];
-          const found = reader.readHere(some);
-          if (found === null) asked++;
-          else known++;
-          const values = found ?? (await reader.readStored(some));
-          // By another connection, they may be of another server, and places are read again.
-          if (reader.way !== way) break;
-          for (const value of values) {
-            const offset = value === null ? -1 : Buffer.from(value).readDoubleBE(4);
-            if (offset < position) throw new Error(`seed ${SEED}: a state of ${offset} behind a place of ${position}`);
+    it.each([
+      ["", 0],
+      [", though what is told of changes is late", 20],
+    ])(
+      "is never older than a place that was read, while states and places are written and connections break%s",
+      async (_late, lateMs) => {
+        const url = await shared(name);
+        const world = await open(url, 10_000_000, true, lateMs === 0 ? url : await delaying(url, lateMs));
+        const { writer, reader, client } = world;
+        const random = new SeededRandom(SEED);
+        const keys = Array.from({ length: lateMs === 0 ? 40 : 3 }, (_, i) => `k${i}`);
+        const over = new AbortController();
+        let written = 0;
+        const writing = (async () => {
+          while (!over.signal.aborted) {
+            written++;
+            const states = keys.map((key) => write(key, written, { bytes: new Uint8Array(random.integer(8, 300)) }));
+            await writer.commit(states, [{ name: "place", bytes: Buffer.from(String(written)) }]);
+            await sleep(random.integer(0, 5 + 5 * lateMs));
           }
-          if (n % 5 === 0) await sleep(0);
+        })();
+        const breaking = (async () => {
+          while (!over.signal.aborted) {
+            await sleep(200);
+            const list = String(await client.call("CLIENT", "LIST"));
+            const tracking = list.split("\n").filter((line) => / flags=\S*t/.test(line));
+            const ids = tracking.map((line) => /^id=(\d+)/.exec(line)![1]!);
+            if (ids.length > 0 && lateMs === 0)
+              await client.call("CLIENT", "KILL", "ID", ids[random.integer(0, ids.length - 1)]!);
+          }
+        })();
+        closers.push(async () => {
+          over.abort();
+          await Promise.all([writing, breaking]);
+        });
+        let [known, asked] = [0, 0];
+        const waysMin = lateMs === 0 ? 5 : 1;
+        for (const end = Date.now() + 4000; Date.now() < end || known < 100 || reader.way < waysMin;) {
+          const [place] = (await reader.read([], ["place"])).metas;
+          const position = place === null ? -1 : Number(Buffer.from(place!).toString());
+          for (let n = 0; n < 20; n++) {
+            const { way } = reader;
+            const some = [read(random.pick(keys)), read(random.pick(keys))];
+            const found = reader.readHere(some);
+            if (found === null) asked++;
+            else known++;
+            const values = found ?? (await reader.readStored(some));
+            // By another connection, they may be of another server, and places are read again.
+            if (reader.way !== way) break;
+            for (const value of values) {
+              const offset = value === null ? -1 : Buffer.from(value).readDoubleBE(4);
+              if (offset < position)
+                throw new Error(`seed ${SEED}: a state of ${offset} behind a place of ${position}`);
+            }
+            if (n % 5 === 0) await sleep(0);
+          }
+          if (Date.now() > end + 60_000) break;
         }
-        if (Date.now() > end + 60_000) break;
-      }
-      expect({ known, asked, way: reader.way }).toEqual({
-        known: expect.toSatisfy((count: number) => count >= 100),
-        asked: expect.toSatisfy((count: number) => count >= 100),
-        way: expect.toSatisfy((count: number) => count >= 5),
-      });
-    });
+        expect({ known, asked, way: reader.way }).toEqual({
+          known: expect.toSatisfy((count: number) => count >= 100),
+          asked: expect.toSatisfy((count: number) => count >= (lateMs === 0 ? 100 : 30)),
+          way: expect.toSatisfy((count: number) => count >= waysMin),
+        });
+      },
+    );
   });
 }
 
@@ -161,7 +204,7 @@ describeWithOurs("a Redis that tells of no changes", () => {
     const users = [
       { name: "owner", password: "o", rules: "~* +@all" },
       { name: "reader", password: "r", rules: READER },
-      { name: "tracker", password: "t", rules: `${READER} +hello +client|tracking` },
+      { name: "tracker", password: "t", rules: `${READER} +client|tracking` },
     ];
     const server = await startRedis({ users });
     closers.push(() => server.close());
@@ -214,7 +257,7 @@ describeWithOurs("a Redis that tells of no changes", () => {
     await world.reader.readStored([read("a")]);
     expect(here(world, ["a"])).not.toBeNull();
     await server.pause();
-    await expect.poll(() => here(world, ["a"]), { timeout: 3000, interval: 10 }).toBeNull();
+    await expect.poll(() => here(world, ["a"]), { timeout: 1800, interval: 10 }).toBeNull();
     await server.resume();
     await world.reader.read([], ["m"]);
     await world.reader.readStored([read("a")]);
@@ -236,4 +279,98 @@ describeWithOurs("a Redis that tells of no changes", () => {
     expect(await world.reader.readStored([read("a")])).toEqual([null]);
     await servedAnyway(world);
   }, 60_000);
+});
+
+/** Answers as a Redis that is asked for nothing else: `reply` says what to MGET and HMGET, by their arguments. */
+async function scripted(reply: (args: readonly string[]) => string): Promise<{ url: string; sockets: Socket[] }> {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on("error", () => undefined);
+    const parser = new RequestParser(LIMITS, new BytesUnderWay(100_000_000));
+    socket.on("data", (bytes: Buffer) => {
+      parser.write(bytes, bytes.length);
+      for (let request = parser.next(LIMITS); request !== null; request = parser.next(LIMITS)) {
+        const [name = "", ...args] = request.args;
+        if (/^m?get$|^hmget$/i.test(name)) socket.write(reply([name.toLowerCase(), ...args]));
+        else socket.write(/^hello$/i.test(name) ? "%0\r\n" : "+OK\r\n");
+      }
+      parser.keep();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closers.push(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`, sockets };
+}
+
+const LIMITS = { inlineBytesMax: 1000, argumentsMax: 10_000, requestBytesMax: 10_000_000 };
+
+const bulks = (values: readonly string[]): string =>
+  `*${values.length}\r\n${values.map((value) => `$${value.length}\r\n${value}\r\n`).join("")}`;
+
+describe("a connection that tells of changes", () => {
+  const opened = async (url: string, timeoutMs = 1000): Promise<TrackedReads> => {
+    const tracked = new TrackedReads({
+      address: parseRedisAddress(`${url}/?timeout_ms=${timeoutMs}`),
+      keptBytesMax: 10_000_000,
+    });
+    closers.push(async () => tracked.close());
+    await expect.poll(() => tracked.isOn, { timeout: 20_000, interval: 5 }).toBe(true);
+    return tracked;
+  };
+  const names = Array.from({ length: 6 }, (_, i) => `k${i}`);
+
+  it("is over once a reply is an error, and nothing is kept under the name of another", async () => {
+    const { url } = await scripted(([, ...keys]) => (keys.includes("k0") ? "-BUSY script\r\n" : bulks(keys)));
+    const tracked = await opened(url);
+    const { turns } = tracked;
+    expect(await tracked.read(names, 2)).toBeNull();
+    expect(tracked.here(["k0"])).toBeNull();
+    expect(tracked.turns).toBe(turns + 1);
+    expect(tracked.reason ?? "").toMatch(/BUSY|^$/);
+    await expect.poll(() => tracked.isOn, { timeout: 20_000, interval: 5 }).toBe(true);
+    expect((await tracked.read(names.slice(2), 2))!.map(String)).toHaveLength(4);
+    for (const name of names.slice(2)) expect(Buffer.from(tracked.here([name])![0]!).toString()).toBe(name);
+  });
+
+  it("is over once a reply has fewer values than were asked for", async () => {
+    const { url } = await scripted(([, ...keys]) => bulks(keys.slice(1)));
+    const tracked = await opened(url);
+    const { turns } = tracked;
+    expect(await tracked.read(["k0", "k1"], 500)).toBeNull();
+    expect([tracked.here(["k0"]), tracked.turns]).toEqual([null, turns + 1]);
+  });
+
+  it("refuses what would wait behind too much, though nothing else is wrong", async () => {
+    const { url } = await scripted(() => "");
+    const tracked = await opened(url, 5000);
+    const { turns } = tracked;
+    const waiting = Array.from({ length: 2000 }, () => tracked.read(["a"], 1).catch(() => null));
+    await expect(tracked.read(["a"], 1)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    expect(tracked.turns).toBe(turns);
+    tracked.close();
+    expect(await Promise.all(waiting)).toEqual(waiting.map(() => null));
+  });
+
+  it("answers or fails within its time limit, whenever it was asked", async () => {
+    const { url } = await scripted(() => "");
+    const tracked = await opened(url, 400);
+    const took = await Promise.all(
+      [0, 100, 200, 300].map(async (afterMs) => {
+        await sleep(afterMs);
+        const beganMs = performance.now();
+        await tracked.read(["a"], 1).catch(() => null);
+        return performance.now() - beganMs;
+      }),
+    );
+    expect(Math.max(...took)).toBeLessThan(promised(600));
+  });
+
+  it("resolves at once where nothing is asked for", async () => {
+    const { url } = await scripted(() => "");
+    expect(await (await opened(url)).read([], 500)).toEqual([]);
+  });
 });
