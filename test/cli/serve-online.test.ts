@@ -66,8 +66,10 @@ describeWithOurs("onefold serve over Redis", () => {
     });
 
     await redis.kill();
-    const refused = await post(`${other.url}/services/fraud/vector`, asked);
-    expect(refused).toMatchObject({ status: 503, body: { error: { code: "STORE_UNAVAILABLE" } } });
+    // What it keeps it gives until it hears that the connection is gone.
+    await expect
+      .poll(() => post(`${other.url}/services/fraud/vector`, asked), { timeout: 5000, interval: 10 })
+      .toMatchObject({ status: 503, body: { error: { code: "STORE_UNAVAILABLE" } } });
     expect((await post(`${owner.url}/services/fraud/vector`, asked)).status).toBe(200);
     await redis.restart();
     await expect

@@ -14,10 +14,15 @@ export function inPlaces(count: number, reads: readonly StatesRead[], replies: r
   const found = Array.from<Buffer | null>({ length: count }).fill(null);
   for (const [i, { places }] of reads.entries()) {
     for (const [at, value] of (replies[i] as (Buffer | null)[]).entries()) {
-      if (value !== null && value.length > VERSION_BYTES) found[places === null ? at : places[at]!] = value;
+      found[places === null ? at : places[at]!] = stateOrNone(value);
     }
   }
   return found;
+}
+
+/** Null also where no more than a version is stored, in the place of a state that is none any more. */
+export function stateOrNone<T extends Uint8Array>(stored: T | null): T | null {
+  return stored !== null && stored.length > VERSION_BYTES ? stored : null;
 }
 
 /** Indexes of the items of one entity, together; entities in the order in which they first come. */

@@ -22,7 +22,7 @@ import type {
   StoreReading,
 } from "../online-store.ts";
 import { fromStored, stateOf, toStored, versionOf } from "../stored-state.ts";
-import { groupByKey, inPlaces, joinGroups, type StatesRead } from "./grouped-states.ts";
+import { groupByKey, inPlaces, joinGroups, stateOrNone, type StatesRead } from "./grouped-states.ts";
 import { lendUnpacked, packBytes, unpackBytes } from "./packed-bytes.ts";
 import { endOfRound } from "./command-rounds.ts";
 import { inTime } from "./call-limits.ts";
@@ -161,14 +161,14 @@ export class RedisOnlineStore implements RemoteOnlineStore {
   }
 
   readHere(states: readonly StateRead[]): readonly (Uint8Array | null)[] | null {
-    return this.#tracked === null ? null : this.#tracked.here(this.#namesOf(states));
+    return this.#tracked?.here(this.#namesOf(states))?.map(stateOrNone) ?? null;
   }
 
   async readStored(states: readonly StateRead[]): Promise<readonly (Uint8Array | null)[]> {
     if (this.#tracked === null) return this.#readByLink(states);
     const beganMs = performance.now();
     const values = await this.#tracked.read(this.#namesOf(states), KEYS_PER_COMMAND);
-    if (values !== null) return values;
+    if (values !== null) return values.map(stateOrNone);
     const tookMs = performance.now() - beganMs;
     const reading = this.#readByLink(states);
     // What was waited for in vain counts, too.

@@ -112,6 +112,10 @@ for (const [name, describeIt] of [
       };
       await again(() => writer.commit([write("a", 2)], []), ["a"]);
       await again(() => writer.commit([write("none", 1), write("ö}%", 3), write("", 2)], []), ["none", "ö}%", ""]);
+      // As of an entity that was forgotten: a version stands, and no state.
+      await again(() => writer.commit([write("a", 3, { bytes: new Uint8Array() })], []), ["a"]);
+      expect(reader.readHere([read("a")])).toEqual([null]);
+      await again(() => writer.commit([write("a", 4)], []), ["a"]);
       await again(() => client.del(`${prefix}{b}v@1#0`), ["b"]);
       await again(() => writer.commit([write("b", 5, { keptMs: 200 })], []), ["b"]);
       await again(async () => {

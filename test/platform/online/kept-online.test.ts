@@ -243,17 +243,30 @@ describeWithOurs("answers of a server on Redis that are given again", () => {
       "payments",
       users.map((user) => world.payment(`u${user}`, 3, user)),
     );
-    await expect.poll(async () => (await doors.overResp(8)).latest, { timeout: 20_000 }).toBe(8);
+    const latest = async (): Promise<unknown> => (await doors.overPipeline(users)).map((answer) => answer.latest);
+    await expect.poll(latest, { timeout: 20_000 }).toEqual(users);
     const first = await doors.overPipeline(users);
-    expect(first.map(({ latest }) => latest)).toEqual(users);
-    const { kept } = doors;
     expect(await doors.overPipeline([...users].reverse())).toEqual([...first].reverse());
-    expect(doors.kept).toBe(kept + users.length);
+    // One is not where a place was heard while its states were fetched, or one of the vectors is looked at for drift.
+    const repeated = async (group: number): Promise<number> => {
+      const others = users.map((user) => 100 * group + user);
+      await doors.overPipeline(others);
+      const { kept } = doors;
+      await doors.overPipeline(others);
+      return doors.kept - kept;
+    };
+    let group = 0;
+    await expect.poll(() => repeated(++group), { timeout: 20_000, interval: 1 }).toBe(users.length);
     // A client's heads are told by their bytes once they came before.
     for (const user of [11, 12]) await doors.overHttp(user);
-    await doors.overHttp(10);
-    expect((await doors.overHttp(10)).payments).toBe(0);
-    expect(doors.kept).toBe(kept + users.length + 1);
+    const again = async (user: number): Promise<number> => {
+      await doors.overHttp(user);
+      const { kept } = doors;
+      await doors.overHttp(user);
+      return doors.kept - kept;
+    };
+    let user = 20_000;
+    await expect.poll(() => again(++user), { timeout: 20_000, interval: 1 }).toBe(1);
   });
 
   it("are gone with the Redis that they were read from", async () => {
@@ -261,9 +274,8 @@ describeWithOurs("answers of a server on Redis that are given again", () => {
     const { world } = doors;
     await world.owner.push("payments", [world.payment("u1", 4, 7)]);
     await expect.poll(async () => (await doors.overHttp(1)).latest, { timeout: 20_000 }).toBe(7);
-    for (let n = 0; n < 3; n++) await doors.overHttp(1);
     const { kept } = doors;
-    expect(kept).toBeGreaterThan(0);
+    await expect.poll(async () => (await doors.overHttp(1), doors.kept - kept), { timeout: 20_000 }).toBeGreaterThan(0);
     await doors.redis.kill();
     await world.owner.push("payments", [world.payment("u1", 4, 8)]);
     await doors.redis.restart();
