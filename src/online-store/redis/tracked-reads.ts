@@ -80,11 +80,6 @@ export class TrackedReads {
     return this.#turns;
   }
 
-  /** Number of values that are kept. */
-  get size(): number {
-    return this.#kept.size;
-  }
-
   /** What Redis has under all of the names (byte strings), or null where that is not known of one. */
   here(names: readonly string[]): (Uint8Array | null)[] | null {
     if (!this.#isTrusted()) return null;
