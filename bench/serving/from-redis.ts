@@ -1,8 +1,8 @@
 /**
  * Case g: a server past the owner's machine, whose states are on a Redis: one vector a request, over the Redis protocol
  * and over HTTP, beside Redis GET of a stored blob in the same round; and latency at a fixed rate beside that of GET at
- * the same. 1% of the accounts change each second meanwhile, but while Redis is measured: they are pushed to the owner,
- * which copies them. It and the Redis with the states share the load's core; the Redis that is measured beside has the
+ * the same. 1% of the accounts change each second meanwhile, but while Redis and latencies are measured: they are pushed to
+ * the owner, which copies them. It and the Redis with the states share the load's core; the Redis that is measured beside has the
  * server's to itself when it is its turn.
  *
  * Answers that stand are given again, so what is asked for the first time is a figure of its own: that waits for a round trip.

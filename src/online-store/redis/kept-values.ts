@@ -1,13 +1,14 @@
-/**
- * Values by name, of what was read lately or again and again, within so many bytes. It is asked at every read, so it
- * makes room without looking for the oldest: a queue, in which what was asked for since is given a second chance.
- */
+/** Values by name, of what was read lately or again and again, within so many bytes. */
+import { type Chanced, SecondChances } from "../../base/second-chances.ts";
+
 export class KeptValues {
   readonly #bytesMax: number;
   readonly #entries = new Map<string, Entry>();
-  #order: (Entry | null)[] = [];
-  #oldest = 0;
+  readonly #order = new SecondChances<Entry>();
   #bytes = 0;
+
+  readonly #isTooMuch = (): boolean => this.#bytes > this.#bytesMax;
+  readonly #letGo = ({ name }: Entry): void => this.forget(name);
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -36,9 +37,9 @@ export class KeptValues {
     // Not by `Buffer`, which would hold a whole block of many buffers for each that is kept.
     const entry: Entry = { name, value: value && new Uint8Array(value), isAskedFor: false, isKept: true };
     this.#entries.set(name, entry);
-    this.#order.push(entry);
+    this.#order.add(entry);
     this.#bytes += sizeOf(entry);
-    this.#makeRoom();
+    this.#order.makeRoom(this.#entries.size, this.#isTooMuch, this.#letGo);
   }
 
   forget(name: string): void {
@@ -52,46 +53,16 @@ export class KeptValues {
 
   clear(): void {
     this.#entries.clear();
-    this.#order = [];
-    this.#oldest = 0;
+    this.#order.clear();
     this.#bytes = 0;
   }
-
-  #makeRoom(): void {
-    let passedOver = 0;
-    while (this.#oldest < this.#order.length) {
-      const entry = this.#order[this.#oldest]!;
-      // What was forgotten meanwhile stands in the queue until it is met.
-      if (entry.isKept && this.#bytes <= this.#bytesMax) break;
-      this.#order[this.#oldest++] = null;
-      if (!entry.isKept) continue;
-      if (entry.isAskedFor && passedOver++ < PASSED_OVER_MAX) {
-        entry.isAskedFor = false;
-        this.#order.push(entry);
-      } else this.forget(entry.name);
-    }
-    const left = this.#order.length - this.#oldest;
-    if (left > ORDER_LENGTH_MIN && left > 2 * this.#entries.size) {
-      this.#order = this.#order.slice(this.#oldest).filter((entry) => entry!.isKept);
-      this.#oldest = 0;
-    } else if (this.#oldest > ORDER_LENGTH_MIN && this.#oldest > left) {
-      this.#order = this.#order.slice(this.#oldest);
-      this.#oldest = 0;
-    }
-  }
 }
 
-interface Entry {
+interface Entry extends Chanced {
   readonly name: string;
   value: Uint8Array | null;
-  /** Since it was last looked at by whoever makes room. */
-  isAskedFor: boolean;
-  isKept: boolean;
 }
 
-/** So many that were asked for are passed over at a time at most: it is done within a request. */
-const PASSED_OVER_MAX = 1000;
-const ORDER_LENGTH_MIN = 1000;
 /** What an entry takes beside its value and its name. */
 const ENTRY_BYTES = 350;
 

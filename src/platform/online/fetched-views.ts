@@ -1,6 +1,6 @@
 /**
- * Views as a server past the owner's machine serves them: from states that it fetches for each request from an
- * online store such as Redis.
+ * Views as a server past the owner's machine serves them: from states that it fetches from an online store such as Redis, for
+ * each request, or until the store tells of a change.
  *
  * Places (`heard-places.ts`) are heard of before the states that are read by them. Each state brings the offset of its
  * last event with it, and its space its epoch, so a token names exactly what was read, whatever is written meanwhile. A

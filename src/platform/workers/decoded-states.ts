@@ -3,10 +3,11 @@
  * too. The bytes are read from the store every time, and only where they are the same is the state taken from here, or
  * folded on where only its tail has grown: decoding is what costs, and what is kept can never be stale.
  */
+import { type Chanced, SecondChances } from "../../base/second-chances.ts";
 import { TAIL_HEAD_BYTES } from "../../ingest/event-tail.ts";
 import type { ViewFold, ViewState } from "../../fold/view-fold.ts";
 
-interface DecodedState {
+interface DecodedState extends Chanced {
   readonly name: string;
   fold: ViewFold;
   bytes: Uint8Array;
@@ -16,8 +17,6 @@ interface DecodedState {
   /** The tail that is folded into the state, and up to which position. */
   tail: Uint8Array | null;
   before: number;
-  /** Asked for since it was last looked at by whoever makes room. */
-  isAskedFor: boolean;
 }
 
 /** Newest events of a state's entity, as they are stored beside it. */
@@ -31,19 +30,19 @@ export interface StateTail {
 /** What a decoded state takes, by its encoded size and that of its tail, and what an entry takes beyond that. */
 const DECODED_FACTOR = 2;
 const ENTRY_BYTES = 900;
-/** So many that were asked for are passed over at a time at most: it is done within a request. */
-const PASSED_OVER_MAX = 1000;
-const ORDER_LENGTH_MIN = 1000;
 const NO_BYTES = new Uint8Array();
 
 export class DecodedStates {
   readonly #bytesMax: number;
   readonly #stateIn: ((bytes: Uint8Array) => Uint8Array) | null;
   readonly #entries = new Map<string, DecodedState>();
-  /** The same from the oldest on: to ask the map for its oldest would be to look through the holes of all that went before. */
-  #order: (DecodedState | null)[] = [];
-  #oldest = 0;
+  readonly #order = new SecondChances<DecodedState>();
   #bytes = 0;
+  readonly #isTooMuch = (): boolean => this.#bytes > this.#bytesMax;
+  readonly #letGo = (entry: DecodedState): void => {
+    this.#entries.delete(entry.name);
+    this.#bytes -= sizeOf(entry);
+  };
 
   /** Of stores whose bytes are not the state itself, and are lent, `stateIn` gives it. */
   constructor(bytesMax: number, stateIn: ((bytes: Uint8Array) => Uint8Array) | null = null) {
@@ -81,11 +80,21 @@ export class DecodedStates {
     const state = fold.decode(encoded);
     // Not by `Buffer`, which would hold a whole block of many buffers for each that is kept.
     const bytes = this.#stateIn === null ? given : new Uint8Array(given);
-    const entry: DecodedState = { name, fold, bytes, state, size, tail: null, before: 0, isAskedFor: true };
+    const entry: DecodedState = {
+      name,
+      fold,
+      bytes,
+      state,
+      size,
+      tail: null,
+      before: 0,
+      isAskedFor: true,
+      isKept: true,
+    };
     foldOn(entry, tail);
     if (known === undefined) {
       this.#entries.set(name, entry);
-      this.#order.push(entry);
+      this.#order.add(entry);
       this.#grow(sizeOf(entry));
     } else {
       const sizeBefore = sizeOf(known);
@@ -97,21 +106,7 @@ export class DecodedStates {
 
   #grow(bytes: number): void {
     this.#bytes += bytes;
-    let passedOver = 0;
-    while (this.#bytes > this.#bytesMax && this.#oldest < this.#order.length) {
-      const entry = this.#order[this.#oldest]!;
-      this.#order[this.#oldest++] = null;
-      if (entry.isAskedFor && passedOver++ < PASSED_OVER_MAX) {
-        entry.isAskedFor = false;
-        this.#order.push(entry);
-      } else {
-        this.#entries.delete(entry.name);
-        this.#bytes -= sizeOf(entry);
-      }
-    }
-    if (this.#oldest < ORDER_LENGTH_MIN || this.#oldest * 2 < this.#order.length) return;
-    this.#order = this.#order.slice(this.#oldest);
-    this.#oldest = 0;
+    this.#order.makeRoom(this.#entries.size, this.#isTooMuch, this.#letGo);
   }
 }
 
