@@ -57,6 +57,7 @@ const JOURNEYS = [
   "test/cli/kafka-corrections.test.ts",
   "test/cli/kafka-forgetting.test.ts",
   "test/cli/otlp.test.ts",
+  "test/cli/packed.test.ts",
   "test/cli/serve-alerts.test.ts",
   "test/cli/serve-online.test.ts",
   "test/cli/serve-training.test.ts",

@@ -3,9 +3,10 @@
  * so that it runs before anything is installed.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundle } from "./bundle.mjs";
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
 const buildStamp = join(root, "dist", ".built");
@@ -78,11 +79,13 @@ function newestChangeMillis(path) {
 
 function buildIsCurrent() {
   if (!existsSync(buildStamp)) return false;
-  const inputs = ["src", "tsconfig.json", "tsconfig.build.json", "package-lock.json"].map((name) => join(root, name));
+  const inputs = ["src", "scripts/bundle.mjs", "tsconfig.json", "tsconfig.build.json", "package-lock.json"].map(
+    (name) => join(root, name),
+  );
   return Math.max(...inputs.map(newestChangeMillis)) < statSync(buildStamp).mtimeMs;
 }
 
-/** Compiles src/ to dist/ unless dist/ is newer; returns the compiler's exit code. */
+/** Compiles src/ to dist/ and bundles what is shipped, unless dist/ is newer; returns an exit code. */
 export function build() {
   if (buildIsCurrent()) return 0;
   say("Building: tsc -p tsconfig.build.json");
@@ -90,7 +93,7 @@ export function build() {
   const startedAt = new Date();
   const code = runPackage("typescript/bin/tsc", ["-p", "tsconfig.build.json"]);
   if (code === 0) {
-    mkdirSync(join(root, "dist"), { recursive: true });
+    bundle(root);
     writeFileSync(buildStamp, "");
     // As of the start: a file saved while the compiler ran makes the build stale.
     utimesSync(buildStamp, startedAt, startedAt);

@@ -8,8 +8,7 @@
  * end by itself, so does what it has started, and from then on this process starts others itself.
  */
 import type { ChildProcess } from "node:child_process";
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { programFile } from "./package-files.ts";
 import { type StartedProcess, startHere } from "./started-process.ts";
 import type { FromStarter, ToStarter } from "./starter-process.ts";
 import { forkYielding, type Yielding } from "./yield-priority.ts";
@@ -46,10 +45,10 @@ export class ProcessStarter {
     this.#holdThisProcess(false);
   }
 
-  /** To be opened while this process is small. Null where the program has no file beside this one: in a bundle, or in sources. */
+  /** To be opened while this process is small. Null as `programFile`. */
   static open(): ProcessStarter | null {
-    const program = fileURLToPath(new URL("./starter-process.js", import.meta.url));
-    return existsSync(program) ? new ProcessStarter(program) : null;
+    const program = programFile("base/starter-process");
+    return program === null ? null : new ProcessStarter(program);
   }
 
   /** Of the lower priority that the small process has, or idle. */

@@ -10,9 +10,10 @@ import { createHash, randomUUID } from "node:crypto";
 import { rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve, sep } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { build, type BuildFailure, type BuildOptions, type Message, type Plugin } from "esbuild";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+import { moduleFile } from "../base/package-files.ts";
 import type { CustomAggregation } from "../define/aggregation-definition.ts";
 import { type DefinedAt, topOfStack } from "../define/defined-at.ts";
 import type { Definition, FeatureDefinition, ServiceDefinition } from "../define/definition.ts";
@@ -53,9 +54,7 @@ export async function loadDefinitions(path: string): Promise<LoadedDefinitions> 
 }
 
 /** This package's public door, as source or as built. */
-const DOOR: string = fileURLToPath(
-  new URL(import.meta.url.endsWith(".ts") ? "../index.ts" : "../index.js", import.meta.url),
-);
+const DOOR: string = moduleFile("index")!;
 
 /** Whoever hands the DSL what it trips over wants the line of their own call. */
 function isOurs(file: string): boolean {

@@ -1,7 +1,6 @@
 /** The file that is run as `onefold`, for processes that run it again. */
-import { fileURLToPath } from "node:url";
+import { moduleFile } from "../base/package-files.ts";
 
 export function programPath(): string {
-  const main = import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js";
-  return fileURLToPath(new URL(main, import.meta.url));
+  return moduleFile("cli/main")!;
 }

@@ -5,12 +5,11 @@
  *
  * A process that ends by itself fails whatever is asked of it, `ENGINE_ENDED`. It ends at once when this one does.
  */
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { OnefoldError } from "../base/errors.ts";
+import { programFile } from "../base/package-files.ts";
 import { type StartedProcess, startHere, type StartProcess } from "../base/started-process.ts";
 import { errorFromWire } from "../base/wire-error.ts";
 import type { Value } from "../schema/value.ts";
@@ -21,14 +20,13 @@ import type { EngineAnswer, EngineQuestion, FromEngine, ToEngine } from "./engin
 /** Batches on their way of one stream, of at most some thousand rows each: reading one takes a part of a millisecond. */
 const BATCHES_AHEAD = 2;
 
-/** Opens it; in this process where the program of the other is not a file beside this one, as in a bundle. */
+/** Opens it; in this process where the other has no program to run (`programFile`). */
 export async function openEngineApart(
   settings: EngineSettings = {},
   start: StartProcess = startHere,
 ): Promise<QueryEngine> {
-  // Sources that are run as they are have no program either: Node 20 runs no TypeScript.
-  const program = fileURLToPath(new URL("./engine-process.js", import.meta.url));
-  if (!existsSync(program)) return openDuckDb(settings);
+  const program = programFile("offline-store/engine-process");
+  if (program === null) return openDuckDb(settings);
   const spillFolder = await mkdtemp(join(settings.spillFolder ?? tmpdir(), "onefold-engine-"));
   const engine = new EngineApart(start(program), spillFolder);
   try {

@@ -5,12 +5,11 @@
  * A process that ends by itself fails the fold, `ENGINE_ENDED`. It ends at once when this one does, or when nobody takes
  * parts any more.
  */
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { OnefoldError } from "../base/errors.ts";
+import { programFile } from "../base/package-files.ts";
 import { type StartedProcess, startHere, type StartProcess } from "../base/started-process.ts";
 import { errorFromWire } from "../base/wire-error.ts";
 import {
@@ -38,10 +37,8 @@ export function foldArchiveApart(
   return (request) => partsOf(entity, settings, start, request);
 }
 
-/** Null where the program has no file beside this one, as in a bundle, or in sources, which Node 20 does not run. */
 function programPath(): string | null {
-  const path = fileURLToPath(new URL("./fold-process.js", import.meta.url));
-  return existsSync(path) ? path : null;
+  return programFile("platform/fold-process");
 }
 
 async function* partsOf(

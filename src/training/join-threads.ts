@@ -4,15 +4,14 @@
  * Definitions go to the threads as plain data and are compiled there. A view with functions of its own cannot go:
  * its tasks are done here.
  */
-import { existsSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { OnefoldError } from "../base/errors.ts";
+import { moduleFile } from "../base/package-files.ts";
 import type { ViewFold } from "../fold/view-fold.ts";
 import { buffersOf, JoinTask, type TaskEvents, type TaskLabels, type TaskResult, type TaskView } from "./join-task.ts";
 import type { FromThread, ToThread } from "./join-thread.ts";
 
-const SOURCE = new URL("./join-thread.ts", import.meta.url);
-const PROGRAM = import.meta.url.endsWith(".ts") ? SOURCE : new URL(SOURCE.href.replace(/\.ts$/, ".js"));
+const PROGRAM = moduleFile("training/join-thread");
 
 /** Events that may wait for a thread: so much is in memory beside what it works on. */
 const WAITING_EVENTS_MAX = 262_144;
@@ -39,7 +38,7 @@ export function openJoinPool(views: readonly PooledView[], threads: number): Joi
   if (threads <= 1) return here;
   const plain = views.map(({ fold: _, ...view }) => view);
   // Bundled into another program, this has no file of its own for threads to run.
-  return plain.every(isPlainData) && existsSync(PROGRAM) ? new ThreadPool(plain, threads) : here;
+  return plain.every(isPlainData) && PROGRAM !== null ? new ThreadPool(plain, threads) : here;
 }
 
 export function isPlainData(value: unknown): boolean {
@@ -90,7 +89,7 @@ class JoinThread {
   #failure: unknown = null;
 
   constructor(views: readonly TaskView[]) {
-    this.#worker = new Worker(PROGRAM, { workerData: views, name: "onefold-join" });
+    this.#worker = new Worker(PROGRAM!, { workerData: views, name: "onefold-join" });
     this.#worker.on("message", (message: FromThread) => this.#hear(message));
     this.#worker.on("error", (error) => this.#fail(error));
     this.#worker.on("exit", () => this.#fail(new OnefoldError("INTERNAL", "a thread of the join has ended")));

@@ -2,10 +2,10 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
+import { PACKAGE_ROOT } from "../../base/package-files.ts";
 import { createOutput } from "../output.ts";
 import { sampleFiles } from "../sample-events.ts";
 
@@ -74,8 +74,7 @@ export function initCommand(): Command {
 }
 
 async function projectFiles(): Promise<Map<string, string>> {
-  const example = (name: string): Promise<string> =>
-    readFile(new URL(`../../../examples/shop/${name}`, import.meta.url), "utf8");
+  const example = (name: string): Promise<string> => readFile(join(PACKAGE_ROOT!, "examples", "shop", name), "utf8");
   const { events, labels } = sampleFiles(systemClock.now());
   return new Map([
     ["features.ts", await example("features.ts")],
@@ -89,7 +88,7 @@ async function projectFiles(): Promise<Map<string, string>> {
 
 /** The project's package.json with what a definitions file needs; what stands there stays as it is. */
 async function mergedManifest(target: string): Promise<{ readonly text: string; readonly existed: boolean }> {
-  const root = fileURLToPath(new URL("../../../", import.meta.url));
+  const root = PACKAGE_ROOT!;
   const own = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as Manifest & { version: string };
   const path = join(target, "package.json");
   const existed = existsSync(path);
