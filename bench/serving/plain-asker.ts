@@ -3,11 +3,13 @@
  * show none of theirs. They are asked on connections of their own while the load is on, one for each hundred of
  * the load's, so that replies mixed up between connections, or changed under a writer, would be found.
  */
-import { Redis } from "ioredis";
+import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../src/base/clock.ts";
+import { RedisError, type RedisReply, ReplyReader } from "../../src/online-store/redis/reply-reader.ts";
 import type { Value } from "../../src/schema/value.ts";
 import type { SeededRandom } from "../../src/testing/random.ts";
+import { LoadConnection } from "./load-connection.ts";
 import type { SeenReply } from "./oracle-check.ts";
 import { accountKey } from "./payment-row.ts";
 
@@ -25,37 +27,118 @@ export interface Asker {
   close(): void;
 }
 
-/** Reads a service of numbers alone. */
+/**
+ * Reads a service of numbers alone. It shares its core with the load, which waits while it asks and reads: by a client that does
+ * more than that it was a quarter of the core, and the server's rate was so much less.
+ */
 export function openAsker(
   { httpPort, respPort }: { readonly httpPort: number; readonly respPort: number },
   service: string,
 ): Asker {
-  const redis = new Redis({
-    port: respPort,
-    host: "127.0.0.1",
-    enableReadyCheck: false,
-    disableClientInfo: true,
-    retryStrategy: () => null,
-  });
-  // A command under way when the connection ends is rejected by itself.
-  redis.on("error", () => {});
-  const url = `http://127.0.0.1:${httpPort}/services/${service}/vector`;
+  const resp = new RespAsker(respPort);
+  const http = new HttpAsker(httpPort);
+  const path = `/services/${service}/vector`;
   return {
     async fget(key) {
-      const reply = (await redis.call("FGET", service, key)) as readonly (string | null)[];
-      return reply.map((text) => (text === null ? null : Number(text)));
+      const reply = (await resp.ask(["FGET", service, key])) as readonly (Buffer | null)[];
+      return reply.map((text) => (text === null ? null : Number(text.toString("latin1"))));
     },
     async fgetPacked(key) {
-      return unpacked((await redis.callBuffer("FGETPACKED", service, key)) as Buffer);
+      return unpacked((await resp.ask(["FGETPACKED", service, key])) as Buffer);
     },
     async http(key) {
-      const body = JSON.stringify({ entities: { account: key } });
-      const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
-      const { features } = (await response.json()) as { readonly features: Readonly<Record<string, Value>> };
+      const body = await http.ask(path, `{"entities":{"account":"${key}"}}`);
+      const { features } = JSON.parse(body.toString()) as { readonly features: Readonly<Record<string, Value>> };
       return Object.values(features);
     },
-    close: () => redis.disconnect(),
+    close() {
+      resp.close();
+      http.close();
+    },
   };
+}
+
+interface Waiter<T> {
+  resolve(answer: T): void;
+  reject(error: Error): void;
+}
+
+/** One connection, on which answers come in the order of what was asked. */
+class RespAsker {
+  readonly #socket: Socket;
+  readonly #waiting: Waiter<RedisReply>[] = [];
+
+  constructor(port: number) {
+    const reader = new ReplyReader({
+      onReply: (reply) => {
+        const { resolve, reject } = this.#waiting.shift()!;
+        if (reply instanceof RedisError) reject(new Error(reply.message));
+        else resolve(reply);
+      },
+      onPush: () => undefined,
+    });
+    this.#socket = connect({ port, host: "127.0.0.1" }).setNoDelay(true);
+    this.#socket.on("data", (bytes) => reader.take(bytes));
+    this.#socket.on("error", () => undefined);
+    this.#socket.on("close", () => this.#fail());
+  }
+
+  /** What is asked in one turn goes out as one. */
+  ask(command: readonly string[]): Promise<RedisReply> {
+    if (this.#socket.writableCorked === 0) {
+      this.#socket.cork();
+      setImmediate(() => this.#socket.uncork());
+    }
+    this.#socket.write(`*${command.length}\r\n${command.map((part) => `$${part.length}\r\n${part}\r\n`).join("")}`);
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #fail(): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(new Error("the server closed the connection"));
+  }
+}
+
+/** As many connections as are asked at once. */
+class HttpAsker {
+  readonly #port: number;
+  readonly #free: LoadConnection<Waiter<Buffer>>[] = [];
+  readonly #waiting = new Set<Waiter<Buffer>>();
+
+  constructor(port: number) {
+    this.#port = port;
+  }
+
+  async ask(path: string, body: string): Promise<Buffer> {
+    const connection = this.#free.pop() ?? (await this.#open());
+    return new Promise((resolve, reject) => {
+      const waiter = { resolve, reject };
+      this.#waiting.add(waiter);
+      connection.post(path, body, waiter, true);
+    });
+  }
+
+  close(): void {
+    for (const connection of this.#free) connection.close();
+  }
+
+  #open(): Promise<LoadConnection<Waiter<Buffer>>> {
+    return LoadConnection.open<Waiter<Buffer>>(this.#port, {
+      answered: (connection, waiter, body) => {
+        this.#waiting.delete(waiter);
+        this.#free.push(connection);
+        waiter.resolve(body);
+      },
+      // It is not known whose it was, and nothing is measured any more where one has failed.
+      failed: (error) => {
+        for (const { reject } of this.#waiting) reject(error);
+      },
+      closed: (connection) => void this.#free.splice(this.#free.indexOf(connection), 1),
+    });
+  }
 }
 
 /** docs/resp.md: little-endian float64s, then a bit for each that is null. */
