@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Micros } from "../src/base/micros.ts";
 import { diskStorage } from "../src/ingest/disk-storage.ts";
-import { openSourcePipeline } from "../src/ingest/source-pipeline.ts";
+import { openSourcePipeline } from "../src/ingest/open-source-pipeline.ts";
 import { compileViewFold } from "../src/fold/compile.ts";
 import { count, entity, max, mean, stream, t, view } from "../src/index.ts";
 import { openLmdbStore } from "../src/online-store/lmdb.ts";

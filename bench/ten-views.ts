@@ -18,7 +18,8 @@ import type { EntityDefinition, ViewDefinition } from "../src/define/definition.
 import { compileViewFold } from "../src/fold/compile.ts";
 import { createReadBuffer } from "../src/fold/view-fold.ts";
 import { diskStorage } from "../src/ingest/disk-storage.ts";
-import { openSourcePipeline, type SourcePipeline } from "../src/ingest/source-pipeline.ts";
+import { openSourcePipeline } from "../src/ingest/open-source-pipeline.ts";
+import type { SourcePipeline } from "../src/ingest/source-pipeline.ts";
 import { TAIL_LIMITS } from "../src/ingest/tail-group.ts";
 import { stateSpace } from "../src/ingest/stored-view.ts";
 import { openLmdbStore } from "../src/online-store/lmdb.ts";

@@ -9,7 +9,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import type { ViewFold, ViewState } from "../../src/fold/view-fold.ts";
 import { diskStorage } from "../../src/ingest/disk-storage.ts";
-import { openSourcePipeline } from "../../src/ingest/source-pipeline.ts";
+import { openSourcePipeline } from "../../src/ingest/open-source-pipeline.ts";
 import { openLmdbStore } from "../../src/online-store/lmdb.ts";
 import { moveToAllCores, moveToCore, SERVER_CORE } from "../cores.ts";
 import type { StreamRun } from "./run.ts";

@@ -20,12 +20,11 @@ import { diagnostics } from "../base/diagnostics.ts";
 import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import type { SourceDefinition } from "../define/definition.ts";
-import { compileDerived } from "../fold/derive.ts";
 import { isTableRefused } from "../offline-store/refused-table.ts";
 import type { StateSpace } from "../online-store/online-store.ts";
 import { foldRunInto, logLost } from "./catch-up.ts";
 import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
-import { DeadLetters } from "./dead-letters.ts";
+import type { DeadLetters } from "./dead-letters.ts";
 import type { Door } from "./door.ts";
 import { DueRowReader } from "./due-rows.ts";
 import { EventIds } from "./event-ids.ts";
@@ -33,7 +32,7 @@ import { runsApart } from "./correction-run.ts";
 import type { BackfillPace } from "./backfill-pace.ts";
 import { nextTurn } from "./turns.ts";
 import { type CheckedRow, isRetraction, type LogEvent } from "./event.ts";
-import { type FileEventLog, openEventLog } from "./file-event-log.ts";
+import type { FileEventLog } from "./file-event-log.ts";
 import { Flusher } from "./flusher.ts";
 import { flushesWorth } from "./flush-worth.ts";
 import { FoldQueue } from "./fold-queue.ts";
@@ -52,32 +51,6 @@ const FLUSHES_BEHIND_MAX = 3;
 const NO_FAULTS: RowFaults = new Map();
 
 export type { SourcePipelineOptions } from "./source-pipeline-options.ts";
-
-/**
- * Opens a source: recovers its log, folds what no commit holds yet. Where a correction cannot be folded, as its table is refused,
- * it stands before that with the failure `TABLE_INVALID`, as after a write that failed. Throws `LOG_CORRUPT`, `STORAGE_FAILED`,
- * `STATE_CODEC`, `DEFINITION_INVALID`.
- */
-export async function openSourcePipeline(options: SourcePipelineOptions): Promise<SourcePipeline> {
-  const { source, storage, folder, clock } = options;
-  const log = await openEventLog({
-    storage,
-    folder: join(folder, "log", source.name, "0"),
-    columns: source.columns,
-    derive: compileDerived(source).deriveEach,
-    ...(options.segmentBytesMax === undefined ? {} : { segmentBytesMax: options.segmentBytesMax }),
-  });
-  const letters = await DeadLetters.open({
-    storage,
-    folder: join(folder, "dead-letters", source.name),
-    source: source.name,
-    clock,
-  });
-  const pipeline = new SourcePipeline(options, log, letters);
-  await pipeline.replayLog();
-  if (options.wholeStates === true && pipeline.failure === null) await pipeline.writeOutTails();
-  return pipeline;
-}
 
 export class SourcePipeline {
   readonly source: SourceDefinition;
@@ -385,6 +358,12 @@ export class SourcePipeline {
     if (this.failure !== null) throw this.failure;
   }
 
+  /** Closes without a flush: what it has folded is some other's to fold anew, which nothing of it may come behind. */
+  async abandon(error: unknown): Promise<void> {
+    this.#fail(error);
+    await this.close().catch(() => undefined);
+  }
+
   /** Refuses pushes, waits for those under way, flushes, closes. Safe to call after a failure. */
   async close(): Promise<void> {
     this.#pushes.close();
@@ -393,6 +372,8 @@ export class SourcePipeline {
       if (this.failure === null) await this.drain();
     } finally {
       this.#dueRows.stop();
+      // One that began before a failure goes on.
+      await this.#flusher.finish().catch(() => undefined);
       await this.log.close();
       await this.deadLetters.close();
     }

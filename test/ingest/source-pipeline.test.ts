@@ -1,8 +1,9 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { LogEvent } from "../../src/ingest/event.ts";
 import { nextOutboxBatch, outboxRows } from "../../src/ingest/feature-rows.ts";
 import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
-import { stateSpace } from "../../src/ingest/stored-view.ts";
+import { readStoredView, stateSpace } from "../../src/ingest/stored-view.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
 import {
@@ -70,6 +71,23 @@ describe("source pipeline", () => {
     expect(featuresOf(pipeline, "user_payments@1", "u1", START)).toMatchObject({ count: 1, sum_1m: 7 });
     expect(storedStates(pipeline)).toEqual(before);
     expect((await pipeline.push([payment(3)])).outcomes).toEqual([{ status: "accepted", offset: 3 }]);
+    await pipeline.close();
+  });
+
+  it("that could not be opened writes nothing any more", async () => {
+    const stage = newStage();
+    const first = await openPayments(stage);
+    await first.push([payment(0), payment(1), payment(2)]);
+    await first.close();
+    const store = new MemoryOnlineStore();
+    const onReplay = (): void => {
+      throw new Error("no further");
+    };
+    await expect(openPayments({ ...stage, store }, { onReplay })).rejects.toThrow("no further");
+    await sleep(50);
+    expect(readStoredView(store, "user_payments@1")).toBeNull();
+    const pipeline = await openPayments({ ...stage, store });
+    expect(pipeline.runner("user_payments@1")).toMatchObject({ position: 3 });
     await pipeline.close();
   });
 
