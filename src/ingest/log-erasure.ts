@@ -26,8 +26,11 @@ import {
 /** Returns how many records were erased that were not before. Throws `LOG_CORRUPT`. */
 export async function eraseFromLog(folder: string, offsets: ReadonlySet<number>): Promise<number> {
   if (offsets.size === 0) return 0;
-  const first = Math.min(...offsets);
-  const last = Math.max(...offsets);
+  let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const offset of offsets) {
+    first = Math.min(first, offset);
+    last = Math.max(last, offset);
+  }
   const names = (await readdir(folder).catch(() => [])).filter((name) => segmentOffset(name) !== null).sort();
   let erased = 0;
   for (const [i, name] of names.entries()) {

@@ -50,7 +50,8 @@ export class BatchLoop {
         await this.#waitUntil((clock.now() + WAIT_MICROS_MAX) as Micros);
         continue;
       }
-      const after = (state.lastScheduledFor ?? began) as Micros;
+      // A clock that was ahead when it was read last, and was set right: nothing is due behind that time alone.
+      const after = Math.min(state.lastScheduledFor ?? began, clock.now()) as Micros;
       const missed = missedScheduled(schedule, after, clock.now());
       const last = state.runs.at(-1);
       const failures = Math.max(state.failures, refused);

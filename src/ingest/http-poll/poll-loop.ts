@@ -54,7 +54,9 @@ export class PollLoop {
     const { clock, dataDir, source, wait } = this.#options;
     const { signal } = this.#closing;
     const stored = await readPollStatus(dataDir, source.name);
-    let delay = Math.max(0, (stored.notBefore ?? 0) - clock.now());
+    // Where the clock was ahead at the last poll nobody knows how long is left of what the API has asked for.
+    const isAhead = (stored.lastPollAt ?? 0) > clock.now();
+    let delay = isAhead ? 0 : Math.max(0, (stored.notBefore ?? 0) - clock.now());
     this.#status = { ...stored, nextDueAt: clock.now() + delay };
     while (!signal.aborted) {
       if (delay > 0) await wait(delay, signal);

@@ -13,7 +13,7 @@ import { MICROS_PER_DAY } from "../../base/micros.ts";
 import type { AlertDefinition, RetrainDefinition, RuleDefinition } from "../../define/alert-definition.ts";
 import { abandoned, type AlertState, nextState } from "./alert-state.ts";
 import { judge } from "./judge.ts";
-import { type ServiceParts, type WatchedSignal, watchesSignal } from "./rule.ts";
+import { evidenceFor, type ServiceParts, type WatchedSignal, watchesSignal } from "./rule.ts";
 import { isSilent, type Silence } from "./silence.ts";
 
 /** What nobody has reported for so long is over. */
@@ -58,12 +58,13 @@ export interface Round {
 
 /** `rules` are those that are judged: none that is off. */
 export function evaluate(
-  memory: AlertMemory,
+  remembered: AlertMemory,
   rules: readonly RuleDefinition[],
   signals: readonly WatchedSignal[],
   parts: ServiceParts,
   nowMicros: number,
 ): Round {
+  const memory = notAhead(remembered, nowMicros);
   const changes: AlertChange[] = [];
   const notices: DueNotice[] = [];
   const trainings: DueTraining[] = [];
@@ -101,6 +102,25 @@ export function evaluate(
   };
 }
 
+/** A clock that was ahead and was set right: what is remembered of later than now is as of now, or it would hold all up until then. */
+function notAhead(memory: AlertMemory, nowMicros: number): AlertMemory {
+  const by = <T extends number | null>(at: T): T => (at !== null && at > nowMicros ? nowMicros : at) as T;
+  const trained = Object.entries(memory.trainedMicros).map(([rule, at]) => [rule, by(at)]);
+  return {
+    ...memory,
+    trainedMicros: Object.fromEntries(trained),
+    states: memory.states.map((state) => ({
+      ...state,
+      sinceMicros: by(state.sinceMicros),
+      beyondSinceMicros: by(state.beyondSinceMicros),
+      countedEndMicros: by(state.countedEndMicros),
+      wellSinceMicros: by(state.wellSinceMicros),
+      seenMicros: by(state.seenMicros),
+      toldMicros: by(state.toldMicros),
+    })),
+  };
+}
+
 function judgeRule(
   remembered: readonly AlertState[],
   rule: RuleDefinition,
@@ -117,7 +137,8 @@ function judgeRule(
   };
   for (const finding of judge(rule, signals, parts)) {
     const before = states.get(finding.key);
-    const after = nextState(before ?? null, finding, rule, nowMicros);
+    const timing = { ...rule, ...evidenceFor(rule, finding.measured.kind) };
+    const after = nextState(before ?? null, finding, timing, nowMicros);
     states.set(finding.key, after);
     note(before, after, null);
   }

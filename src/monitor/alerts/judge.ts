@@ -9,7 +9,7 @@
 import type { RuleDefinition } from "../../define/alert-definition.ts";
 import type { SignalSubject } from "../signal.ts";
 import { adjustedPValues } from "./benjamini-hochberg.ts";
-import { type ServiceParts, type WatchedSignal, watchesSignal } from "./rule.ts";
+import { evidenceFor, type ServiceParts, type WatchedSignal, watchesSignal } from "./rule.ts";
 
 export interface Finding {
   readonly rule: string;
@@ -37,7 +37,9 @@ export interface Measured {
 
 /** `signals` are those of one moment. */
 export function judge(rule: RuleDefinition, signals: readonly WatchedSignal[], parts: ServiceParts): Finding[] {
-  const watched = signals.filter((one) => one.samples >= rule.samplesMin && watchesSignal(rule, one, parts));
+  const watched = signals.filter(
+    (one) => one.samples >= evidenceFor(rule, one.kind).samplesMin && watchesSignal(rule, one, parts),
+  );
   const tested = watched.filter((one) => one.pValue !== null);
   const adjusted = new Map(
     adjustedPValues(tested.map(({ pValue }) => pValue!)).map((value, place) => [tested[place]!, value]),

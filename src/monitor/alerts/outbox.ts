@@ -46,10 +46,15 @@ export function dueNow(
     if (chains.has(chain)) return false;
     chains.add(chain);
     const count = busy.get(entry.destination) ?? 0;
-    if (underWay.has(idOf(entry)) || entry.nextMicros > nowMicros || count >= AT_ONCE_MAX) return false;
+    if (underWay.has(idOf(entry)) || mustWait(entry, nowMicros) || count >= AT_ONCE_MAX) return false;
     busy.set(entry.destination, count + 1);
     return true;
   });
+}
+
+/** Nobody is left alone for longer: then the clock was ahead when that was noted. */
+function mustWait({ nextMicros }: Undelivered, nowMicros: number): boolean {
+  return nextMicros > nowMicros && nextMicros - nowMicros <= ASKED_WAIT_MICROS_MAX;
 }
 
 /**

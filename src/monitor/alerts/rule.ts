@@ -2,6 +2,7 @@
  * A rule as it is judged, and which signals it is about.
  */
 import type { RuleDefinition, Watched } from "../../define/alert-definition.ts";
+import { isStatistical } from "../../define/alert-problems.ts";
 import { bareNameOf, referenceOfId } from "../../define/service-version.ts";
 import { idOfSubject } from "../service-subject.ts";
 import type { Signal, SignalKind, SignalSubject } from "../signal.ts";
@@ -17,6 +18,18 @@ export interface ServiceParts {
    */
   featuresOf(service: string): readonly { readonly view: string; readonly feature: string; readonly as: string }[];
   sourceOf(view: string): string | null;
+}
+
+/**
+ * How many windows a signal of the kind must be beyond in, and the fewest values it must be over. Of a rule that watches drift beside
+ * other things those are drift's: what is no estimate needs neither.
+ */
+export function evidenceFor(
+  rule: RuleDefinition,
+  kind: WatchedSignal["kind"],
+): Pick<RuleDefinition, "windows" | "samplesMin"> {
+  const isOfOther = !isStatistical(kind) && rule.watches.kinds.some(isStatistical);
+  return isOfOther ? { windows: 1, samplesMin: 0 } : rule;
 }
 
 export function watchesSignal(

@@ -63,7 +63,9 @@ export class Trainer {
   async #step(): Promise<void> {
     for (const training of this.#house.store.content.trainings) {
       if (this.#isClosed) return;
-      if (training.nextMicros > this.#house.now()) continue;
+      const left = training.nextMicros - this.#house.now();
+      // Nothing waits for longer: then the clock was ahead when that was noted.
+      if (left > 0 && left <= WAIT_MICROS_MAX) continue;
       try {
         await (training.trainingSet === null ? this.#start(training) : this.#look(training, training.trainingSet));
       } catch (error) {

@@ -24,7 +24,8 @@ export function freshnessSignals(judged: readonly Judged[], violations: Violatio
       isBeyond: isBroken,
       pValue: null,
       samples,
-      windowStartMicros: since ?? now,
+      // How it stands at this moment: each look is one of its own.
+      windowStartMicros: now,
       windowEndMicros: now,
       detail: { broken_since_micros: since, broken_ratio_24h: ratio24h },
     };

@@ -101,7 +101,7 @@ async function foldedSketches(
   range: TimeRange,
   service: string,
 ): Promise<DriftWindow | null> {
-  const { program, views } = planService(ports, service);
+  const { program, views } = planService(ports, referenceOfId(service));
   const features: DriftWindow["features"][number][] = [];
   let vectors = 0;
   for (const { name: view } of views) {

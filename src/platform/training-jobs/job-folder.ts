@@ -21,11 +21,18 @@ export class JobFolder {
     this.#folder = join(dataDir, "training-sets");
   }
 
-  /** All jobs that can be read; what else is found, an upload that never became one or a damaged file, is removed. */
+  /**
+   * All jobs that can be read; what else is found, an upload that never became one or a damaged file, is removed. One that cannot
+   * be read for now is left alone.
+   */
   async readAll(): Promise<StoredJob[]> {
     const jobs: StoredJob[] = [];
     for (const id of await readdir(this.#folder).catch(() => [])) {
-      const job = await readFile(join(this.#folder, id, "job.json"), "utf8").then(parseJob, () => null);
+      const text = await readFile(join(this.#folder, id, "job.json"), "utf8").catch((error: NodeJS.ErrnoException) =>
+        error.code === "ENOENT" || error.code === "ENOTDIR" ? "" : null,
+      );
+      if (text === null) continue;
+      const job = parseJob(text);
       if (job?.id === id) jobs.push(job);
       else await this.remove(id);
     }

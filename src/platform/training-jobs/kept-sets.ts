@@ -83,11 +83,12 @@ export class KeptSets {
       return finishedAt === null ? [] : [{ set, finishedAt }];
     });
     finished.reverse().sort((a, b) => parseMicros(b.finishedAt) - parseMicros(a.finishedAt));
+    const newest = finished.find(({ set }) => set.job.state === "done")?.set;
     let bytes = 0;
     return finished.flatMap(({ set, finishedAt }, place) => {
       bytes += set.bytes;
       const isOld = this.#expiry(finishedAt) <= this.#clock.now();
-      const isTooMuch = place > 0 && (bytes > keptBytesMax || place >= KEPT_JOBS_MAX);
+      const isTooMuch = set !== newest && (bytes > keptBytesMax || place >= KEPT_JOBS_MAX);
       return isOld || isTooMuch ? [set] : [];
     });
   }

@@ -125,4 +125,15 @@ describe("a batch source on a schedule", () => {
       "2026-03-02T03:00:00Z",
     ]);
   });
+
+  it("goes on by its schedule where the clock was ahead when it was read last", async () => {
+    const ahead = parseMicros("2027-03-01T00:00:00Z");
+    const { loop, runs } = looped("0 * * * *", { lastScheduledFor: ahead }, ["good", "good"]);
+    await until(() => runs.length === 2);
+    await loop.close();
+    expect(runs).toEqual([
+      "2026-03-01T01:00:00Z for 2026-03-01T01:00:00Z: good",
+      "2026-03-01T02:00:00Z for 2026-03-01T02:00:00Z: good",
+    ]);
+  });
 });

@@ -272,6 +272,20 @@ describe("sketches of what is folded", () => {
     expect([report.baseline.window.vectors, report.current.window.vectors]).toEqual([80, 140]);
   });
 
+  it("are of the version that is asked for", async () => {
+    const second = service("model", { version: 2, features: [riderRides.pick("fare")] });
+    const both = [...definitions, second];
+    const dataDir = join(folder, "data");
+    platform = await openPlatform({ dataDir, clock, definitions: both, driftSampleRate: 1 });
+    await platform.apply(both);
+    await ride(new SeededRandom(SEED), 0, 40);
+    const asked = { of: "folded", baseline: range(0, 1), current: range(0, 1) } as const;
+    const featuresOf = async (version: string): Promise<readonly string[]> =>
+      (await platform.drift.report({ service: version, ...asked })).features.map(({ feature }) => feature);
+    expect(await featuresOf("model@1")).toEqual(["fare", "city", "rides_1h", "city_rides"]);
+    expect(await featuresOf("model@2")).toEqual(["fare"]);
+  });
+
   it("go with an entity that is forgotten", async () => {
     const toForget = [rider, rides, riderRides, service("model", { features: [riderRides] })];
     const dataDir = join(folder, "data");
