@@ -105,6 +105,7 @@ const SHARING = [
   "test/testing/e*.test.ts",
 ];
 const ALONE = [
+  "test/base/sync-path.test.ts",
   "test/fold/unheard.test.ts",
   "test/ingest/{expectations,history-import,import-door}.test.ts",
   "test/ingest/http-poll/poll-loop.test.ts",

@@ -12,6 +12,7 @@ import type { Micros } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { sqlName, sqlText, sqlType, type QueryEngine } from "../offline-store/engine.ts";
+import { filesAt, fileSql, parquetSql } from "../offline-store/file-sql.ts";
 import { entityKeySql, keyIsUsableSql } from "../offline-store/entity-key-sql.ts";
 import { type Column, labelOf, namesOf } from "../schema/value.ts";
 import type { DoorView } from "./door.ts";
@@ -53,10 +54,10 @@ export const STAGING_META: readonly (readonly [name: string, type: string])[] = 
 export async function expandPaths(engine: QueryEngine, patterns: readonly string[]): Promise<string[]> {
   const paths = new Set<string>();
   for (const pattern of patterns) {
-    const found = await engine.rows(`SELECT file FROM glob(${sqlText(pattern)}) ORDER BY file`);
+    const found = await filesAt(engine, pattern);
     if (found.length === 0)
       throw new OnefoldError("FILE_UNREADABLE", `there is no file ${pattern}`, { where: pattern });
-    for (const row of found) paths.add(row["file"] as string);
+    for (const path of found) paths.add(path);
   }
   return [...paths];
 }
@@ -228,21 +229,20 @@ function formatOf(path: string): FileFormat {
 /** The reader that tells a file's columns. */
 function describedReader(path: string, format: FileFormat, header: CsvHeader | null): string {
   return format === "json"
-    ? `read_json(${sqlText(path)}, format = 'newline_delimited', maximum_depth = 1)`
+    ? `read_json(${fileSql(path)}, hive_partitioning = false, format = 'newline_delimited', maximum_depth = 1)`
     : reader(path, format, header, []);
 }
 
 /** `header` is given for CSV. */
 function reader(path: string, format: FileFormat, header: CsvHeader | null, columns: readonly string[]): string {
-  const file = sqlText(path);
   switch (format) {
     case "parquet":
-      return `read_parquet(${file})`;
+      return parquetSql(path);
     case "csv":
       return csvReaderSql(path, header!);
     case "json": {
       const typed = [...new Set(columns)].map((name) => `${sqlText(name)}: 'JSON'`).join(", ");
-      return `read_json(${file}, format = 'newline_delimited', records = true, columns = {${typed}})`;
+      return `read_json(${fileSql(path)}, hive_partitioning = false, format = 'newline_delimited', records = true, columns = {${typed}})`;
     }
   }
 }

@@ -8,6 +8,7 @@
 import { open, readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Micros } from "../base/micros.ts";
+import { syncPath } from "../base/sync-path.ts";
 import { ByteWriter } from "../schema/byte-buffer.ts";
 import { createRowCodec, type RowCodec } from "../schema/row-codec.ts";
 import { retractionOf } from "./event.ts";
@@ -101,10 +102,5 @@ export async function replaceDurably(folder: string, name: string, bytes: Uint8A
     await file.close();
   }
   await rename(pending, join(folder, name));
-  const parent = await open(folder, "r");
-  try {
-    await parent.sync();
-  } finally {
-    await parent.close();
-  }
+  await syncPath(folder);
 }

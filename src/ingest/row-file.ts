@@ -9,7 +9,8 @@ import { createReadStream } from "node:fs";
 import { extname } from "node:path";
 import { createInterface } from "node:readline";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
-import { type EngineColumn, type EngineVector, type QueryEngine, sqlName, sqlText } from "../offline-store/engine.ts";
+import { type EngineColumn, type EngineVector, type QueryEngine, sqlName } from "../offline-store/engine.ts";
+import { parquetSql } from "../offline-store/file-sql.ts";
 import type { Value } from "../schema/value.ts";
 import { csvReaderSql, csvRowError, readCsvHeader } from "../offline-store/csv-file.ts";
 
@@ -90,7 +91,7 @@ async function* readThroughEngine(request: RowFileRequest, ending: string): Asyn
   const engine = await request.openEngine();
   try {
     const { path } = request;
-    const table = ending === ".csv" ? csvReaderSql(path, await readCsvHeader(path)) : `read_parquet(${sqlText(path)})`;
+    const table = ending === ".csv" ? csvReaderSql(path, await readCsvHeader(path)) : parquetSql(path);
     const described = await engine.rows(`DESCRIBE SELECT * FROM ${table}`);
     const readers = described.map((column) => {
       const name = String(column["column_name"]);

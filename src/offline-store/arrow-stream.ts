@@ -11,14 +11,8 @@ import * as arrow from "apache-arrow";
 import { OnefoldError } from "../base/errors.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 import { bitmapOfBytes } from "./column-bytes.ts";
-import {
-  type EngineBatch,
-  type EngineColumn,
-  type EngineVector,
-  type QueryEngine,
-  sqlName,
-  sqlText,
-} from "./engine.ts";
+import { type EngineBatch, type EngineColumn, type EngineVector, type QueryEngine, sqlName } from "./engine.ts";
+import { parquetSql } from "./file-sql.ts";
 
 /** How a column of one of the engine's types is read, and what it is in Arrow. */
 interface ArrowColumn {
@@ -32,7 +26,7 @@ interface ArrowColumn {
  * is not written: decimals, times of day, intervals, structures, maps.
  */
 export async function writeArrowStream(engine: QueryEngine, parquet: string, out: string): Promise<number> {
-  const from = `read_parquet(${sqlText(parquet)})`;
+  const from = parquetSql(parquet);
   const described = await engine.rows(`DESCRIBE SELECT * FROM ${from}`);
   const names = described.map((row) => String(row["column_name"]));
   const columns = described.map((row, i) => columnOf(names[i]!, String(row["column_type"])));

@@ -8,6 +8,7 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { sqlText } from "./engine.ts";
+import { fileSql } from "./file-sql.ts";
 import { findCsvFault, textOf } from "./file-fault.ts";
 
 export interface CsvHeader {
@@ -88,10 +89,10 @@ function distinctNames(fields: readonly string[]): string[] {
 }
 
 /** All columns as text. */
-export function csvReaderSql(path: string, header: CsvHeader): string {
+export function csvReaderSql(path: string, header: CsvHeader, ...more: readonly string[]): string {
   const columns = header.names.map((name) => `${sqlText(name)}: 'VARCHAR'`).join(", ");
-  const options = `auto_detect = false, columns = {${columns}}`;
-  return `read_csv(${sqlText(path)}, ${dialectSql(header)}, ${options})`;
+  const options = [`auto_detect = false, columns = {${columns}}`, ...more].join(", ");
+  return `read_csv(${fileSql(path)}, hive_partitioning = false, ${dialectSql(header)}, ${options})`;
 }
 
 /**
@@ -102,7 +103,7 @@ export function csvTypedReaderSql(path: string, header: CsvHeader, types: Readon
   const names = header.names.map(sqlText).join(", ");
   const stated = [...types].map(([name, type]) => `${sqlText(name)}: ${sqlText(type)}`).join(", ");
   const options = `names = [${names}], sample_size = -1${stated === "" ? "" : `, types = {${stated}}`}`;
-  return `read_csv(${sqlText(path)}, ${dialectSql(header)}, ${options})`;
+  return `read_csv(${fileSql(path)}, hive_partitioning = false, ${dialectSql(header)}, ${options})`;
 }
 
 /** All that an engine would guess but for types. An empty field is null, a pair of quotes the empty text. */

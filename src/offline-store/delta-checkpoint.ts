@@ -13,6 +13,7 @@ import { randomUUID } from "node:crypto";
 import { dirname, join } from "node:path";
 import { formatActions, type DeltaAction } from "./delta-actions.ts";
 import { sqlText, type QueryEngine } from "./engine.ts";
+import { fileSql, parquetSql } from "./file-sql.ts";
 import type { DeltaState } from "./delta-state.ts";
 import type { TableStorage } from "./table-storage.ts";
 
@@ -60,9 +61,9 @@ export async function readCheckpoint(
   logFolder: string,
   files: readonly string[],
 ): Promise<DeltaAction[] | null> {
-  const paths = files.map((name) => sqlText(join(logFolder, name))).join(", ");
+  const paths = files.map((name) => join(logFolder, name));
   try {
-    const rows = await engine.rows(`SELECT to_json(t)::VARCHAR AS action FROM read_parquet([${paths}]) t`);
+    const rows = await engine.rows(`SELECT to_json(t)::VARCHAR AS action FROM ${parquetSql(paths)} t`);
     return rows.map((row) => JSON.parse(row["action"] as string) as DeltaAction);
   } catch {
     return null;
@@ -127,7 +128,7 @@ async function publishCheckpoint(
   let isWritten = false;
   try {
     await storage.putIfAbsent(lines, formatActions(actions));
-    await engine.run(`COPY (SELECT * FROM read_json(${sqlText(lines)}, format = 'newline_delimited', columns = {${columns}}))
+    await engine.run(`COPY (SELECT * FROM read_json(${fileSql(lines)}, hive_partitioning = false, format = 'newline_delimited', columns = {${columns}}))
       TO ${sqlText(written)} (FORMAT parquet)`);
     isWritten = true;
     if (await isLate()) return "late";
@@ -172,8 +173,8 @@ async function pointTo(
   logFolder: string,
   { version, files }: Checkpoint,
 ): Promise<void> {
-  const paths = files.map((name) => sqlText(join(logFolder, name))).join(", ");
-  const [counted] = await engine.rows(`SELECT count(*)::DOUBLE AS size FROM read_parquet([${paths}])`);
+  const paths = files.map((name) => join(logFolder, name));
+  const [counted] = await engine.rows(`SELECT count(*)::DOUBLE AS size FROM ${parquetSql(paths)}`);
   const pointer = { version, size: Number(counted?.["size"]), ...(files.length > 1 ? { parts: files.length } : {}) };
   await storage.replace(join(logFolder, POINTER), JSON.stringify(pointer));
 }

@@ -4,6 +4,7 @@
 import { isDiskFull, storageCode } from "../base/disk-full.ts";
 import { isOnefoldError, MAKE_ROOM, OnefoldError } from "../base/errors.ts";
 import { goneFromTable } from "./table-fault.ts";
+import { fileOfSql } from "./file-sql.ts";
 
 const UNREADABLE_INPUT =
   /^IO Error|No files found|magic bytes|Parquet|parquet|TProtocolException|CSV Error|Error when sniffing|Malformed JSON|JSON transform error|not a valid|Invalid unicode|Snappy|ZSTD|unexpected end/i;
@@ -17,8 +18,7 @@ function ownWords(message: string): string {
   const lines = message.split("\n").map((line) => line.trim());
   const advice = lines.findIndex((line) => /^(Possible|The search space|\* |LINE \d|file ?=|delimiter ?=)/i.test(line));
   const said = (advice < 0 ? lines : lines.slice(0, advice)).filter((line) => line !== "");
-  return said
-    .join("; ")
+  return fileOfSql(said.join("; "))
     .replace(/^Invalid Input Error: |^Invalid Error: |^IO Error: /, "")
     .slice(0, 400);
 }
@@ -51,7 +51,7 @@ export function engineError(error: unknown, sql: string): OnefoldError {
   if (read !== null && DAMAGED_INPUT.test(message)) {
     return new OnefoldError("FILE_UNREADABLE", `the Parquet file is damaged: ${ownWords(message)}`, {
       // Of several files the engine does not say which.
-      where: read[1]!.replaceAll("''", "'"),
+      where: fileOfSql(read[1]!),
       hint: "write the file anew, or restore it from a copy",
       cause: error,
     });

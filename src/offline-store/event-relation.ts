@@ -4,7 +4,8 @@
 import { OnefoldError } from "../base/errors.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import type { Column, Value, ValueType } from "../schema/value.ts";
-import { sqlName, sqlText, sqlType, type EngineColumn, type EngineVector } from "./engine.ts";
+import { sqlName, sqlType, type EngineColumn, type EngineVector } from "./engine.ts";
+import { parquetSql } from "./file-sql.ts";
 import type { TableFile } from "./offline-store.ts";
 
 /**
@@ -15,9 +16,9 @@ export function eventRelation(files: readonly TableFile[], columns: readonly Col
   const typed = [...columns.map(({ name, type }) => [name, sqlType(type)] as const), ...META_COLUMNS];
   const empty = `SELECT ${typed.map(([name, type]) => `NULL::${type} AS ${sqlName(name)}`).join(", ")} WHERE false`;
   if (files.length === 0) return `(${empty})`;
-  const paths = files.map((file) => sqlText(file.path)).join(", ");
+  const paths = files.map((file) => file.path);
   return `(SELECT ${typed.map(([name]) => sqlName(name)).join(", ")}
-    FROM (${empty} UNION ALL BY NAME SELECT * FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)))`;
+    FROM (${empty} UNION ALL BY NAME SELECT * FROM ${parquetSql(paths, "union_by_name = true")}))`;
 }
 
 const META_COLUMNS = [

@@ -4,7 +4,8 @@
 import { randomUUID } from "node:crypto";
 import { formatViewName, type EntityDefinition, type ViewDefinition } from "../define/definition.ts";
 import type { Column, Value } from "../schema/value.ts";
-import { type FillBatch, type QueryEngine, sqlName, sqlText } from "./engine.ts";
+import { type FillBatch, type QueryEngine, sqlName } from "./engine.ts";
+import { parquetSql } from "./file-sql.ts";
 import type { FeatureRow, FeatureRowTable, PastFeatureRows } from "./feature-rows.ts";
 import type { NewFile, OfflineStore, OfflineTable } from "./offline-store.ts";
 import { writeParquetFiles } from "./parquet-file.ts";
@@ -72,8 +73,10 @@ export async function openFeatureRowTable(
         const known =
           files.length === 0
             ? ""
-            : `ANTI JOIN (SELECT ${same} FROM read_parquet([${files.map(({ path }) => sqlText(path)).join(", ")}],
-                union_by_name = true, hive_partitioning = false)) USING (${same})`;
+            : `ANTI JOIN (SELECT ${same} FROM ${parquetSql(
+                files.map(({ path }) => path),
+                "union_by_name = true",
+              )}) USING (${same})`;
         const select = `SELECT ${columns.map(({ name }) => `r.${sqlName(name)}`).join(", ")} FROM ${sqlName(loaded)} r ${known}`;
         const [counted] = await engine.rows(`SELECT count(*)::DOUBLE AS n FROM (${select})`);
         const count = Number(counted!["n"]);

@@ -5,14 +5,17 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
+import { fileOfSql } from "./file-sql.ts";
 
 /** The engine's words for it, with the path. */
 const GONE = /(?:Cannot open file|No files found that match the pattern) "([^"]+)"/;
 
 /** Null where the message says something else, or the file is no table's. */
 export function goneFromTable(message: string, cause: unknown): OnefoldError | null {
-  const path = GONE.exec(message)?.[1];
-  if (path === undefined || existsSync(path)) return null;
+  const named = GONE.exec(message)?.[1];
+  if (named === undefined) return null;
+  const path = fileOfSql(named);
+  if (existsSync(path)) return null;
   // A table's files lie in its folder, or in one of a partition in it.
   const table = [dirname(path), dirname(dirname(path))].find((folder) => existsSync(join(folder, "_delta_log")));
   if (table === undefined) return null;

@@ -8,7 +8,8 @@
 import { eventRelation } from "./event-relation.ts";
 import type { TableFile, TableSchema } from "./offline-store.ts";
 import { placesOf, placesTags } from "./archive-places.ts";
-import { sqlName, sqlText, sqlType } from "./engine.ts";
+import { sqlName, sqlType } from "./engine.ts";
+import { parquetSql } from "./file-sql.ts";
 import { isOwnFile } from "./foreign-files.ts";
 import { joinedRetractionTag } from "./retractions.ts";
 
@@ -92,9 +93,9 @@ function featureRows(schema: TableSchema): TableKind {
     compare: (a, b) => (a.path < b.path ? -1 : 1),
     select(files) {
       const typed = schema.columns.map(({ name, type }) => `NULL::${sqlType(type)} AS ${sqlName(name)}`).join(", ");
-      const paths = files.map(({ path }) => sqlText(path)).join(", ");
+      const paths = files.map(({ path }) => path);
       return `SELECT * FROM (SELECT ${typed} WHERE false UNION ALL BY NAME
-        SELECT * FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)) ORDER BY _minute`;
+        SELECT * FROM ${parquetSql(paths, "union_by_name = true")}) ORDER BY _minute`;
     },
     tagsOf: () => ({}),
     prefixOf: () => "rows",

@@ -16,7 +16,8 @@ import { dirname, join, relative } from "node:path";
 import { assert } from "../base/assert.ts";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { Column } from "../schema/value.ts";
-import { sqlText, type QueryEngine } from "./engine.ts";
+import type { QueryEngine } from "./engine.ts";
+import { parquetSql } from "./file-sql.ts";
 import type { NewFile, OfflineTable, TableCommit, TableFile, TableSnapshot, TableTxn } from "./offline-store.ts";
 import { writeParquetFile } from "./parquet-file.ts";
 
@@ -87,9 +88,12 @@ export async function filesWith(
   condition: string,
 ): Promise<TableFile[]> {
   if (files.length === 0) return [];
-  const paths = files.map(({ path }) => sqlText(path)).join(", ");
-  const found = await engine.rows(`SELECT DISTINCT filename AS path FROM read_parquet([${paths}], filename = true,
-    union_by_name = true, hive_partitioning = false) WHERE ${condition}`);
+  const rows = parquetSql(
+    files.map(({ path }) => path),
+    "filename = true",
+    "union_by_name = true",
+  );
+  const found = await engine.rows(`SELECT DISTINCT filename AS path FROM ${rows} WHERE ${condition}`);
   const matching = new Set(found.map(({ path }) => path));
   return files.filter(({ path }) => matching.has(path));
 }
@@ -113,7 +117,7 @@ export async function discardUnnamed(engine: QueryEngine, table: OfflineTable, c
 
 /** A file's rows as a relation for SQL. */
 export function fileRelation({ path }: Pick<TableFile, "path">): string {
-  return `read_parquet(${sqlText(path)}, hive_partitioning = false)`;
+  return parquetSql(path);
 }
 
 async function writeAnew(

@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import { type FileHandle, link, mkdir, open, readFile, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SharedRuns } from "../base/shared-runs.ts";
+import { syncPath } from "../base/sync-path.ts";
 
 /** A file as the storage lists it. */
 export interface StoredFile {
@@ -86,7 +87,7 @@ export const diskTableStorage: TableStorage = {
     await syncFolder(dirname(path));
   },
   async publish(written, path) {
-    await sync(written);
+    await syncPath(written);
     if (written !== path) await rename(written, path);
     await syncFolder(dirname(path));
     // The folder of a partition may be as new as the file in it.
@@ -144,18 +145,13 @@ const folderSyncs = new Map<string, SharedRuns>();
 
 /** Syncs a folder's entries: what was in it before the call. One sync does for all who have come until it begins. */
 async function syncFolder(folder: string): Promise<void> {
-  const syncs = folderSyncs.get(folder) ?? new SharedRuns(() => sync(folder));
+  const syncs = folderSyncs.get(folder) ?? new SharedRuns(() => syncPath(folder));
   folderSyncs.set(folder, syncs);
   try {
     await syncs.run();
   } finally {
     if (syncs.isIdle) folderSyncs.delete(folder);
   }
-}
-
-/** Syncs a file's content, or a folder's entries. */
-function sync(path: string): Promise<void> {
-  return withHandle(path, "r", (handle) => handle.sync());
 }
 
 async function withHandle(path: string, flags: string, work: (handle: FileHandle) => Promise<void>): Promise<void> {

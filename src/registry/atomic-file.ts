@@ -10,6 +10,7 @@ import { link, mkdir, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { storageCode } from "../base/disk-full.ts";
 import { OnefoldError } from "../base/errors.ts";
+import { syncPath } from "../base/sync-path.ts";
 
 /** Where the new text stands until it is renamed; left over by a crash, it is overwritten by the next write. */
 export function pendingPath(file: string): string {
@@ -45,8 +46,8 @@ async function writing(file: string, pending: string, work: () => Promise<void>)
   try {
     const firstMade = await mkdir(dirname(file), { recursive: true });
     await work();
-    await syncFolder(dirname(file));
-    if (firstMade !== undefined) await syncFolder(dirname(firstMade));
+    await syncPath(dirname(file));
+    if (firstMade !== undefined) await syncPath(dirname(firstMade));
   } catch (cause) {
     await rm(pending, { force: true }).catch(() => undefined);
     throw new OnefoldError(storageCode(cause), `cannot write ${file}: ${(cause as Error).message}`, {
@@ -63,14 +64,5 @@ async function writeSynced(file: string, text: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

@@ -14,6 +14,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 import { type FillBatch, type QueryEngine, sqlName, sqlText, type TableColumn } from "../offline-store/engine.ts";
+import { parquetSql } from "../offline-store/file-sql.ts";
 import type { Value } from "../schema/value.ts";
 import { holdsNumbers } from "./feature-columns.ts";
 import type { TaskResult, TaskView } from "./join-task.ts";
@@ -88,7 +89,7 @@ export class FeatureParts {
 
   /** Where its file was not synced before the machine went down, it may be cut off. */
   async #rowsIn(path: string): Promise<number | null> {
-    const rows = await this.#engine.rows(`SELECT count(*) AS n FROM read_parquet(${sqlText(path)})`).catch(() => null);
+    const rows = await this.#engine.rows(`SELECT count(*) AS n FROM ${parquetSql(path)}`).catch(() => null);
     return rows === null ? null : Number(rows[0]!["n"]);
   }
 
@@ -128,7 +129,7 @@ export class FeatureParts {
     const names = (await readdir(this.#folder)).filter(
       (name) => name.startsWith(`${view}-`) && name.endsWith(".parquet"),
     );
-    return `read_parquet([${names.map((name) => sqlText(join(this.#folder, name))).join(", ")}])`;
+    return parquetSql(names.map((name) => join(this.#folder, name)));
   }
 
   #path(view: number, part: number): string {

@@ -6,7 +6,8 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import type { CsvHeader } from "../offline-store/csv-file.ts";
-import { type QueryEngine, sqlText } from "../offline-store/engine.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import { fileSql } from "../offline-store/file-sql.ts";
 
 export interface LabelFile {
   readonly path: string;
@@ -38,7 +39,7 @@ async function writtenNames(engine: QueryEngine, { path, format, header, names }
 /** The schema is a tree, a parent before its children; the root's are the columns. */
 async function parquetNames(engine: QueryEngine, path: string): Promise<string[]> {
   const fields = await engine.rows(
-    `SELECT name, coalesce(num_children, 0)::INTEGER AS children FROM parquet_schema(${sqlText(path)})`,
+    `SELECT name, coalesce(num_children, 0)::INTEGER AS children FROM parquet_schema(${fileSql(path)})`,
   );
   const endOf = (field: number): number => {
     let next = field + 1;
@@ -57,7 +58,7 @@ async function differentInCase(engine: QueryEngine, path: string, names: readonl
   // A column may be called so by itself, too.
   if (!hasNumber) return [];
   const rows = await engine.rows(
-    `SELECT DISTINCT unnest(json_keys(json)) AS name FROM read_json_objects(${sqlText(path)}) ORDER BY name`,
+    `SELECT DISTINCT unnest(json_keys(json)) AS name FROM read_json_objects(${fileSql(path)}, hive_partitioning = false) ORDER BY name`,
   );
   return rows.map(({ name }) => String(name));
 }

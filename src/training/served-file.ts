@@ -7,7 +7,8 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { parseMicros } from "../base/micros.ts";
-import { type QueryEngine, sqlName, sqlText, sqlType } from "../offline-store/engine.ts";
+import { type QueryEngine, sqlName, sqlType } from "../offline-store/engine.ts";
+import { parquetSql } from "../offline-store/file-sql.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 import { sameBits } from "./same-bits.ts";
 import { microsSql } from "./spine-sql.ts";
@@ -85,7 +86,7 @@ export async function auditServedFile(request: ServedFileRequest): Promise<Serve
 
 async function compare(engine: QueryEngine, request: ServedFileRequest, set: TrainingSet): Promise<ServedFileResult> {
   const { path, featureColumns = {}, tolerance = 0, onCompared } = request;
-  const from = `read_parquet(${sqlText(path)})`;
+  const from = parquetSql(path);
   const described = await engine.rows(`DESCRIBE SELECT * FROM ${from}`);
   const types = new Map(described.map((row) => [String(row["column_name"]), String(row["column_type"])]));
   const served = set.columns.flatMap((column) => {

@@ -12,6 +12,7 @@ import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { EntityDefinition } from "../define/definition.ts";
 import { type CsvHeader, csvTypedReaderSql } from "../offline-store/csv-file.ts";
 import { sqlName, sqlText, type QueryEngine } from "../offline-store/engine.ts";
+import { fileSql, parquetSql } from "../offline-store/file-sql.ts";
 import { jsonLineError } from "../offline-store/file-fault.ts";
 import { type Column, type ValueType, formatType } from "../schema/value.ts";
 import { type ByService, byService } from "./by-service.ts";
@@ -196,12 +197,12 @@ function scanSql(
 ): string {
   switch (format) {
     case "parquet":
-      return `read_parquet(${sqlText(path)})`;
+      return parquetSql(path);
     case "csv":
       return csvTypedReaderSql(path, header!, types);
     case "ndjson": {
       const columns = [...types].map(([name, type]) => `${sqlText(name)}: ${sqlText(type)}`).join(", ");
-      return `read_json(${sqlText(path)}, sample_size = -1${columns === "" ? "" : `, columns = {${columns}}`})`;
+      return `read_json(${fileSql(path)}, hive_partitioning = false, sample_size = -1${columns === "" ? "" : `, columns = {${columns}}`})`;
     }
   }
 }

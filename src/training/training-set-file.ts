@@ -9,6 +9,7 @@ import { createReadStream } from "node:fs";
 import { rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
+import { syncPath } from "../base/sync-path.ts";
 import { STATUS_NAMES } from "../fold/view-fold.ts";
 import { sqlName, sqlText, type FillBatch, type QueryEngine, type TableColumn } from "../offline-store/engine.ts";
 import type { Value, ValueType } from "../schema/value.ts";
@@ -104,7 +105,7 @@ export function addedColumns(features: readonly string[], withStatuses: boolean,
 }
 
 /**
- * Writes the file beside its final name and puts it and its manifest there. The engine holds the spine.
+ * Writes the file beside its final name and puts it and its manifest there; both are on disk once it resolves. The engine holds the spine.
  * `manifestFor` is given the data's SHA-256. Throws `CANCELLED`.
  */
 export async function writeTrainingFile(
@@ -127,10 +128,12 @@ export async function writeTrainingFile(
     );
     const manifest = manifestFor(await sha256OfFile(temporary));
     await writeFile(temporaryManifest, `${JSON.stringify(manifest, null, 2)}\n`);
+    for (const written of [temporary, temporaryManifest]) await syncPath(written);
     throwIfCancelled(signal);
     await rm(manifestPath, { force: true });
     await rename(temporary, path);
     await rename(temporaryManifest, manifestPath);
+    await syncPath(dirname(resolve(path)));
     return manifest;
   } finally {
     await rm(temporary, { force: true });

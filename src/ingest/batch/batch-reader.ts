@@ -4,8 +4,7 @@
  * carry names (run, part, row) for ids where they have none of their own, so that none gets in twice.
  */
 import { randomUUID } from "node:crypto";
-import { existsSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
@@ -101,7 +100,7 @@ export class BatchReader {
     const { clock, source } = this.#options;
     if (options.signal.aborted) throw cancelled(source);
     const before = await this.#read();
-    const resumed = before.staged !== null && this.#isWhole(before.staged) ? before.staged : null;
+    const resumed = before.staged !== null && (await this.#isWhole(before.staged)) ? before.staged : null;
     const from = options.from === undefined ? null : markFrom(source, options.from);
     if (from !== null && resumed !== null) throw refuseFrom(source);
     const former = before.runs.find(({ id }) => id === resumed?.run);
@@ -221,9 +220,14 @@ export class BatchReader {
     }
   }
 
-  #isWhole(staged: StagedRun): boolean {
+  /** All of its copies are there as they were made. */
+  async #isWhole(staged: StagedRun): Promise<boolean> {
     const { dataDir, source } = this.#options;
-    return staged.parts.every(({ name }) => existsSync(join(batchFolder(dataDir, source.name), name)));
+    for (const { name, bytes } of staged.parts) {
+      const found = await stat(join(batchFolder(dataDir, source.name), name)).catch(() => null);
+      if (found === null || (bytes !== undefined && found.size !== bytes)) return false;
+    }
+    return true;
   }
 
   /** Copies that nothing names any more. */

@@ -48,6 +48,8 @@ export interface StagedPart {
   readonly from: string;
   /** In the source's folder. */
   readonly name: string;
+  /** Missing in what an earlier version staged. */
+  readonly bytes?: number;
 }
 
 export interface StagedRun {

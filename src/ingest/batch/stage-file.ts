@@ -4,11 +4,14 @@
  */
 import { copyFile } from "node:fs/promises";
 import { isOnefoldError, OnefoldError } from "../../base/errors.ts";
+import { syncPath } from "../../base/sync-path.ts";
 import type { BatchSourceDefinition } from "../../define/definition.ts";
 import { csvReaderSql, csvRowError, readCsvHeader } from "../../offline-store/csv-file.ts";
 import { type QueryEngine, sqlName, sqlText } from "../../offline-store/engine.ts";
+import { parquetSql } from "../../offline-store/file-sql.ts";
 import { type Column, labelOf, namesOf } from "../../schema/value.ts";
 import { readRowFile } from "../row-file.ts";
+import { withPathColumns } from "./path-columns.ts";
 
 /** How the copy's rows are to be read: `text` where all its columns are, as of CSV. */
 export interface FileCopy {
@@ -32,15 +35,18 @@ export async function copyBatchFile(
 ): Promise<void> {
   if (source.format === "ndjson") {
     await copyFile(from, to);
+    await syncPath(to);
     const request = { path: to, columns: [], rowsPerBatch: 10_000, openEngine: () => Promise.resolve(engine) };
     // Only to see that every line is JSON.
     for await (const _rows of readRowFile(request)) continue;
     return;
   }
   try {
-    const reader =
-      source.format === "csv" ? csvReaderSql(from, await readCsvHeader(from)) : `read_parquet(${sqlText(from)})`;
-    await copyDeclared(engine, source, reader, from, to);
+    const header = source.format === "csv" ? await readCsvHeader(from) : null;
+    const rows = await withPathColumns(engine, source, [from], (...options) =>
+      header === null ? parquetSql(from, ...options) : csvReaderSql(from, header, ...options),
+    );
+    await copyDeclared(engine, source, rows, from, to);
   } catch (error) {
     if (!isOnefoldError(error)) throw error;
     const atRow = source.format === "csv" ? await csvRowError(from, error, MEND) : null;
@@ -53,7 +59,7 @@ export async function copyBatchFile(
   }
 }
 
-/** `relation`'s columns that the source declares, as a file of Parquet. */
+/** `relation`'s columns that the source declares, as a file of Parquet, which is on disk then. */
 export async function copyDeclared(
   engine: QueryEngine,
   source: BatchSourceDefinition,
@@ -65,6 +71,7 @@ export async function copyDeclared(
   const there = described.map((column) => String(column["column_name"]));
   const columns = declaredAmong(source, there, from).map(({ name }) => sqlName(name));
   await engine.run(`COPY (SELECT ${columns.join(", ")} FROM ${relation}) TO ${sqlText(to)} (FORMAT parquet)`);
+  await syncPath(to);
 }
 
 /** What of the columns that are `there` the source declares, under any name that they have had. Throws `FILE_COLUMN_MISSING`. */

@@ -8,10 +8,12 @@
  */
 import { randomUUID } from "node:crypto";
 import { mkdir, open, rm, stat } from "node:fs/promises";
-import { dirname, join, relative, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { isOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { BatchSourceDefinition } from "../../define/definition.ts";
 import { type QueryEngine, sqlName, sqlText, sqlType } from "../../offline-store/engine.ts";
+import { filesAt, parquetSql } from "../../offline-store/file-sql.ts";
+import { fixedFolder, withPathColumns } from "./path-columns.ts";
 import { readPostgresLines } from "../../registry/postgres-client.ts";
 import type { ValueType } from "../../schema/value.ts";
 import { type BatchState, batchFolder, type ReadFile, type StagedPart, type StagedRun } from "./batch-state.ts";
@@ -82,12 +84,15 @@ function nothing({ run, state }: StageRequest): StagedRun {
 /** The rows of files that are beyond the watermark, in all of them together. */
 async function stageMarked(request: StageRequest, paths: readonly string[]): Promise<StagedRun> {
   if (paths.length === 0) return nothing(request);
-  return stageQuery(request, `read_parquet([${paths.map(sqlText).join(", ")}], union_by_name = true)`);
+  const { engine, source } = request;
+  return stageQuery(
+    request,
+    await withPathColumns(engine, source, paths, (...options) => parquetSql(paths, "union_by_name = true", ...options)),
+  );
 }
 
 async function globbed({ engine, source }: StageRequest): Promise<string[]> {
-  const rows = await engine.rows(`SELECT file FROM glob(${sqlText(resolve(source.location))}) ORDER BY file`);
-  const files = rows.map((row) => String(row["file"]));
+  const files = (await filesAt(engine, source.location)).map((path) => resolve(path));
   // A pattern that matches nothing yet is a partition to come; a single file that is not there is a mistake.
   if (files.length > 0 || /[*?[]/.test(source.location)) return files;
   throw new OnefoldError("FILE_UNREADABLE", `${source.location} is not there`, {
@@ -102,7 +107,7 @@ async function globbed({ engine, source }: StageRequest): Promise<string[]> {
  */
 async function stageFiles(request: StageRequest, paths: readonly string[]): Promise<StagedRun> {
   const { source, state } = request;
-  const root = fixedFolder(source.location);
+  const root = fixedFolder(source);
   const files: Record<string, ReadFile> = { ...state.files };
   const parts: StagedPart[] = [];
   const changedFiles: string[] = [];
@@ -135,19 +140,17 @@ async function stageTable(request: StageRequest): Promise<StagedRun> {
   return { ...nothing(request), parts, changedFiles, files: {}, tableVersion: version, tableId: id };
 }
 
+async function stagedPart(from: string, name: string, copy: string): Promise<StagedPart> {
+  return { from, name, bytes: (await stat(copy)).size };
+}
+
 async function stageFile(request: StageRequest, path: string, place: number): Promise<StagedPart> {
   const { source, dataDir, run, engine, signal } = request;
   signal.throwIfAborted();
   const name = `${run}-${place}.${copyForm(source).ending}`;
-  await copyBatchFile(engine, source, path, join(batchFolder(dataDir, source.name), name));
-  return { from: path, name };
-}
-
-/** The folder of the location before what a pattern may fill in. */
-function fixedFolder(location: string): string {
-  const path = resolve(location);
-  const wild = path.search(/[*?[]/);
-  return dirname(wild === -1 ? path : `${path.slice(0, wild)}x`);
+  const copy = join(batchFolder(dataDir, source.name), name);
+  await copyBatchFile(engine, source, path, copy);
+  return stagedPart(path, name, copy);
 }
 
 async function stageQuery(request: StageRequest, relation: string): Promise<StagedRun> {
@@ -167,7 +170,7 @@ async function stageQuery(request: StageRequest, relation: string): Promise<Stag
     const reached = counted!["largest"];
     return {
       ...nothing(request),
-      parts: [{ from: source.location, name }],
+      parts: [await stagedPart(source.location, name, path)],
       watermark: typeof reached === "string" ? reached : state.watermark,
     };
   } finally {
@@ -237,7 +240,9 @@ async function stagePostgres(request: StageRequest): Promise<StagedRun> {
   } finally {
     await file.close();
   }
-  if (count > 0) return { ...nothing(request), parts: [{ from: source.name, name }], watermark: reached };
+  if (count > 0) {
+    return { ...nothing(request), parts: [await stagedPart(source.name, name, path)], watermark: reached };
+  }
   await rm(path, { force: true });
   return nothing(request);
 }

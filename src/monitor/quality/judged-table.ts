@@ -4,7 +4,8 @@
  */
 import { parseMicros } from "../../base/micros.ts";
 import type { Column, Row, Value } from "../../schema/value.ts";
-import { type QueryEngine, sqlName, sqlText } from "../../offline-store/engine.ts";
+import { type QueryEngine, sqlName } from "../../offline-store/engine.ts";
+import { parquetSql } from "../../offline-store/file-sql.ts";
 import { columnSql, engineColumn, eventRelation, rowFiller } from "../../offline-store/event-relation.ts";
 import { filesWithin } from "../../offline-store/file-pruning.ts";
 import type { TableFile } from "../../offline-store/offline-store.ts";
@@ -69,11 +70,11 @@ export function judgedFeatures(engine: QueryEngine, view: ViewDefinition, files:
     columns: stored,
     derived: null,
     rowsSql: (stretch) => {
-      const paths = filesOf(files, "_minute", stretch).map(({ path }) => sqlText(path));
+      const paths = filesOf(files, "_minute", stretch).map(({ path }) => path);
       const from =
         paths.length === 0
           ? `(SELECT NULL::TIMESTAMPTZ AS _minute${stored.map(({ name }) => `, NULL::DOUBLE AS ${sqlName(name)}`).join("")} WHERE false)`
-          : `(SELECT ${names} FROM read_parquet([${paths.join(", ")}], union_by_name = true, hive_partitioning = false))`;
+          : `(SELECT ${names} FROM ${parquetSql(paths, "union_by_name = true")})`;
       return `FROM ${from} s WHERE ${where(stretch)}`;
     },
     time: "_minute",

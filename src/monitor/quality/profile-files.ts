@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { formatMicros, MICROS_PER_DAY, type Micros } from "../../base/micros.ts";
 import { type QueryEngine, sqlName, sqlText } from "../../offline-store/engine.ts";
+import { parquetSql } from "../../offline-store/file-sql.ts";
 import { writeParquetFile } from "../../offline-store/parquet-file.ts";
 import { batchOfRows } from "../../offline-store/row-batch.ts";
 import type { Column, Value, ValueType } from "../../schema/value.ts";
@@ -62,7 +63,7 @@ export class ProfileFiles {
   async place(engine: QueryEngine): Promise<ProfilePlace | null> {
     const months = await this.#months();
     if (months.length === 0) return null;
-    const paths = months.map((month) => sqlText(join(this.#folder, month))).join(", ");
+    const paths = months.map((month) => join(this.#folder, month));
     try {
       const [found] = await engine.rows(
         `SELECT max(epoch)::DOUBLE AS epoch, min(epoch)::DOUBLE AS least, max(end_offset)::DOUBLE AS place,
@@ -122,7 +123,7 @@ export class ProfileFiles {
       ]);
       const before = await this.#pathOf(month);
       const place = `${epoch}::BIGINT AS epoch, ${endOffset}::BIGINT AS end_offset, ${ends === null ? "NULL" : sqlText(ends)}::VARCHAR AS partitions`;
-      const others = `SELECT * REPLACE (${place}) FROM ${profileRelation(sqlText(before ?? ""))} WHERE day NOT IN (SELECT day FROM ${sqlName(loaded)})`;
+      const others = `SELECT * REPLACE (${place}) FROM ${profileRelation([before ?? ""])} WHERE day NOT IN (SELECT day FROM ${sqlName(loaded)})`;
       const all = `SELECT * FROM ${sqlName(loaded)}${before === null ? "" : ` UNION ALL BY NAME ${others}`}`;
       const select = `SELECT * FROM (${all}) ORDER BY day, column_name`;
       await writeParquetFile(engine, { select, folder: this.#folder, name, columns: COLUMNS, tags: {} });
@@ -155,7 +156,7 @@ export class ProfileFiles {
     if (path === null || days.length === 0) return [];
     const times = days.map((day) => `make_timestamptz(${day * MICROS_PER_DAY})`).join(", ");
     const rows = await engine.rows(
-      `SELECT day, column_name, type, sketch FROM read_parquet(${sqlText(path)}) WHERE day IN (${times})`,
+      `SELECT day, column_name, type, sketch FROM ${parquetSql(path)} WHERE day IN (${times})`,
     );
     return rows.map((row) => ({
       day: Math.round(Number(row["day"]) / MICROS_PER_DAY),
@@ -167,8 +168,8 @@ export class ProfileFiles {
 }
 
 /** Files of an earlier version know of no partitions. */
-function profileRelation(paths: string): string {
-  const read = `SELECT * FROM read_parquet([${paths}], union_by_name = true)`;
+function profileRelation(paths: readonly string[]): string {
+  const read = `SELECT * FROM ${parquetSql(paths, "union_by_name = true")}`;
   return `(SELECT NULL::VARCHAR AS partitions WHERE false UNION ALL BY NAME ${read})`;
 }
 

@@ -10,7 +10,8 @@ import { formatType } from "../../schema/value.ts";
 import type { Column, Value } from "../../schema/value.ts";
 import { MICROS_PER_DAY } from "../../base/micros.ts";
 import { formatViewName, type SourceDefinition, type ViewDefinition } from "../../define/definition.ts";
-import { type QueryEngine, sqlName, sqlText } from "../../offline-store/engine.ts";
+import { type QueryEngine, sqlName } from "../../offline-store/engine.ts";
+import { parquetSql } from "../../offline-store/file-sql.ts";
 import type { EventFiles } from "../../offline-store/event-archive.ts";
 import { columnSql, engineColumn, eventRelation, rowFiller } from "../../offline-store/event-relation.ts";
 import { filesWithin } from "../../offline-store/file-pruning.ts";
@@ -126,8 +127,8 @@ export async function profileFeatures(
       if (isProfiled(before.get(day), columns, rowCount)) continue;
       const from = day * MICROS_PER_DAY;
       const within = filesWithin(table, "_minute", { from, before: from + MICROS_PER_DAY });
-      const paths = within.map(({ path }) => sqlText(path)).join(", ");
-      const rows = `FROM (SELECT ${names} FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)) s
+      const paths = within.map(({ path }) => path);
+      const rows = `FROM (SELECT ${names} FROM ${parquetSql(paths, "union_by_name = true")}) s
         WHERE _minute >= make_timestamptz(${from}) AND _minute < make_timestamptz(${from + MICROS_PER_DAY})`;
       const found = await readDays(options, columns, rows, "_minute");
       after.set(day, found.get(day) ?? new Map());
@@ -150,10 +151,9 @@ async function rowsByDay(
   for (const path of counted.keys()) if (!present.has(path)) counted.delete(path);
   const uncounted = [...present].filter((path) => !counted.has(path));
   if (uncounted.length > 0) {
-    const list = uncounted.map(sqlText).join(", ");
     const found = await engine.rows(
       `SELECT filename, ${daySql("_minute")} AS day, count(*)::DOUBLE AS n
-       FROM read_parquet([${list}], union_by_name = true, hive_partitioning = false, filename = true) GROUP BY ALL`,
+       FROM ${parquetSql(uncounted, "union_by_name = true", "filename = true")} GROUP BY ALL`,
     );
     const days = new Map(uncounted.map((path) => [path, new Map<number, number>()]));
     for (const { filename, day, n } of found) days.get(String(filename))?.set(Number(day), Number(n));

@@ -20,7 +20,8 @@ import { EXACT, type ProfileBounds, profileKindOf, SKETCH } from "../../monitor/
 import type { KeptWindows } from "../../monitor/drift/joined-windows.ts";
 import type { TimeRange, WindowFolder } from "../../monitor/drift/window-folder.ts";
 import { readCsvHeader, csvReaderSql } from "../../offline-store/csv-file.ts";
-import { type EngineColumn, type QueryEngine, sqlName, sqlText } from "../../offline-store/engine.ts";
+import { type EngineColumn, type QueryEngine, sqlName } from "../../offline-store/engine.ts";
+import { parquetSql } from "../../offline-store/file-sql.ts";
 import { readServingLog } from "../../schema/served-vector.ts";
 import type { TrainingManifest } from "../../training/manifest.ts";
 import type { TrainingPorts } from "../../training/ports.ts";
@@ -167,9 +168,7 @@ async function fileValues(
     ...column,
     column: named.get(column.name) ?? column.name,
   }));
-  const table = path.endsWith(".csv")
-    ? csvReaderSql(path, await readCsvHeader(path))
-    : `read_parquet(${sqlText(path)}, hive_partitioning = false)`;
+  const table = path.endsWith(".csv") ? csvReaderSql(path, await readCsvHeader(path)) : parquetSql(path);
   const engine = await context.openEngine();
   try {
     const present = new Set((await engine.rows(`DESCRIBE SELECT * FROM ${table}`)).map((row) => row["column_name"]));
@@ -210,8 +209,8 @@ async function foldedValues(
       const table = await context.offline.find(`features/${view}`);
       const files = table === null ? [] : (await table.snapshot()).files;
       if (files.length === 0) continue;
-      const paths = files.map((file) => sqlText(file.path)).join(", ");
-      const rowsOf = `FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)
+      const paths = files.map((file) => file.path);
+      const rowsOf = `FROM ${parquetSql(paths, "union_by_name = true")}
         WHERE epoch_us(_minute) >= ${fromMicros} AND epoch_us(_minute) < ${untilMicros}`;
       const present = new Set((await engine.rows(`DESCRIBE SELECT * ${rowsOf}`)).map((row) => row["column_name"]));
       const columns = program.outputs

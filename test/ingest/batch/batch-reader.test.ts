@@ -1,5 +1,5 @@
 /** What a reader says where what is known of its source cannot be written, or read. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -13,13 +13,15 @@ import { openDuckDb } from "../../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../../src/offline-store/engine.ts";
 import { batch, t } from "../../../src/index.ts";
 
-function readerOf(dataDir: string, openEngine: () => Promise<QueryEngine>): BatchReader {
-  const source = batch("ratings", {
-    columns: { rated_at: t.timestamp() },
-    eventTime: "rated_at",
-    format: "parquet",
-    location: join(dataDir, "*.parquet"),
-  });
+interface Read {
+  readonly format?: "parquet" | "csv" | "ndjson";
+  readonly location?: string;
+  readonly push?: (rows: readonly unknown[]) => Promise<never>;
+}
+
+function readerOf(dataDir: string, openEngine: () => Promise<QueryEngine>, read: Read = {}): BatchReader {
+  const { format = "parquet", location = join(dataDir, "*.parquet") } = read;
+  const source = batch("ratings", { columns: { rated_at: t.timestamp() }, eventTime: "rated_at", format, location });
   return new BatchReader({
     dataDir,
     source,
@@ -29,7 +31,7 @@ function readerOf(dataDir: string, openEngine: () => Promise<QueryEngine>): Batc
     openEngine,
     readTable: () => Promise.reject(new Error("it reads no table")),
     environment: () => undefined,
-    push: () => Promise.reject(new Error("nothing is pushed")),
+    push: read.push ?? (() => Promise.reject(new Error("nothing is pushed"))),
   });
 }
 
@@ -69,6 +71,28 @@ describe("a reader of a batch source", () => {
     await writeFile(file, whole);
     expect(await reader.run()).toMatchObject({ status: "succeeded" });
     expect(reader.lastState).toMatchObject({ failures: 0 });
+    await rm(dataDir, { recursive: true });
+  });
+
+  it.each(["csv", "ndjson"] as const)("reads anew what is not whole of its copies of %s", async (format) => {
+    const dataDir = await mkdtemp(join(tmpdir(), "onefold-batch-reader-"));
+    const location = join(dataDir, `a.${format}`);
+    const times = ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"];
+    const lines = { csv: ["rated_at", ...times], ndjson: times.map((at) => JSON.stringify({ rated_at: at })) };
+    await writeFile(location, lines[format].map((line) => `${line}\n`).join(""));
+    const pushed: unknown[] = [];
+    const reader = (push: (rows: readonly unknown[]) => Promise<never>): BatchReader =>
+      readerOf(dataDir, () => openDuckDb({}), { format, location, push });
+    const cut = reader(() => Promise.reject(new Error("the power is cut")));
+    await expect(cut.run()).rejects.toThrow("the power is cut");
+    const { staged } = await readBatchState(dataDir, "ratings");
+    await truncate(join(batchFolder(dataDir, "ratings"), staged!.parts[0]!.name), 0);
+    const next = reader(async (rows) => {
+      pushed.push(...rows);
+      throw new Error("that will do");
+    });
+    await expect(next.run()).rejects.toThrow("that will do");
+    expect(pushed).toEqual(times.map((at) => ({ rated_at: at })));
     await rm(dataDir, { recursive: true });
   });
 });

@@ -136,7 +136,7 @@ describe("signals", () => {
     const old = { measure: "stale_ratio", value: 0.5, threshold: 0.4, isBeyond: true, samples: 2 };
     const subject = { source: "s", view: "v@1" };
     expect(shown).toEqual([
-      { kind: "source-silence", subject: { source: "s" }, ...silence, windowStartMicros: NOW - SECOND },
+      { kind: "source-silence", subject: { source: "s" }, ...silence, windowStartMicros: NOW },
       { kind: "pipeline-age", subject, ...behind, windowStartMicros: NOW },
       { kind: "entity-age", subject, ...old, windowStartMicros: NOW },
     ]);
