@@ -83,19 +83,28 @@ const RAW_CELLS = { name: "array", element: { name: "string" } } as const;
 
 type Judgement = { readonly checked: CheckedRow; readonly knownTime: Micros } | { readonly letter: NewDeadLetter };
 
+/**
+ * When an event of history became known, where nobody says: when it happened, or `availableAfter` later. At the latest now, as it is
+ * here: what is still to come (`maxFuture`) as if it were pushed. All live events would be dated behind what was known later.
+ */
+function knownByDefault(source: SourceDefinition, eventTime: Micros, now: Micros): Micros {
+  if (source.kind !== "stream") return eventTime;
+  return Math.min(eventTime + source.availableAfterMicros, now) as Micros;
+}
+
 class Judge {
   readonly #source: SourceDefinition;
   readonly #door: Door;
   readonly #files: readonly StagedFile[];
   readonly #hasKnownTime: boolean;
-  readonly #knownTimeMax: number;
+  readonly #now: Micros;
 
   constructor({ source, views, files, hasKnownTime, now }: JudgeRequest) {
     this.#source = source;
     this.#door = compileDoor(source, views);
     this.#files = files;
     this.#hasKnownTime = hasKnownTime;
-    this.#knownTimeMax = now + (source.kind === "stream" ? source.maxFutureMicros : 0);
+    this.#now = now;
   }
 
   judge(place: { readonly file: number; readonly row: number }, raw: readonly (string | null)[]): Judgement {
@@ -135,10 +144,11 @@ class Judge {
       ) as Micros | null;
       if (knownTime === null) throw new OnefoldError("NULL_NOT_ALLOWED", "the known time is null");
     }
-    const checked = this.#door.check(payload, knownTime ?? (Number.MAX_SAFE_INTEGER as Micros));
-    const availableAfter = this.#source.kind === "stream" ? this.#source.availableAfterMicros : 0;
-    knownTime ??= (checked.eventTime + availableAfter) as Micros;
-    if (knownTime > this.#knownTimeMax) {
+    const isStream = this.#source.kind === "stream";
+    const latest = isStream ? this.#now : (Number.MAX_SAFE_INTEGER as Micros);
+    const checked = this.#door.check(payload, knownTime ?? latest);
+    knownTime ??= knownByDefault(this.#source, checked.eventTime, this.#now);
+    if (knownTime > this.#now) {
       throw new OnefoldError(
         "EVENT_TOO_FAR_AHEAD",
         `${formatMicros(knownTime)}, when it became known, lies ahead of the clock`,

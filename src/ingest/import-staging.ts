@@ -155,13 +155,18 @@ function stagingSelect(
   const clean = columns.map((column) => column.clean).join(" AND ");
   const typed = `SELECT *, ${values}, (${clean}) AS _clean FROM (${read})`;
   const eventTime = sqlName(source.eventTime);
-  const availableAfter = source.kind === "stream" ? source.availableAfterMicros : 0;
-  const knownTime = knownTimeColumn === null ? `${eventTime} + to_microseconds(${availableAfter})` : "_known_time";
+  const knownTime = knownTimeColumn === null ? defaultKnownTime(request, eventTime) : "_known_time";
   const good = ["_clean", ...goodnessOf(request, knownTime)].map((one) => `coalesce(${one}, false)`).join(" AND ");
   const judged = `SELECT *, ${eventTime} AS _event, ${knownTime} AS _known, ${idSql(source)} AS _id, (${good}) AS _good FROM (${typed})`;
   const raw = `[${columns.map((column) => column.raw).join(", ")}]`;
   return `SELECT ${names.map(sqlName).join(", ")}, _event, _known, _id, ${index}::INTEGER, _row,
     CASE WHEN _good THEN NULL ELSE ${raw} END FROM (${judged})`;
+}
+
+/** As `knownByDefault`. */
+function defaultKnownTime({ source, now }: StagingRequest, eventTime: string): string {
+  if (source.kind !== "stream") return eventTime;
+  return `least(${eventTime} + to_microseconds(${source.availableAfterMicros}), make_timestamptz(${now}))`;
 }
 
 function cellSql(names: readonly string[]): string {
@@ -174,9 +179,7 @@ function goodnessOf({ source, views, now }: StagingRequest, knownTime: string): 
   const tolerance = source.kind === "stream" ? source.maxFutureMicros : 0;
   const [event, known] = [`epoch_us(${sqlName(source.eventTime)})`, `epoch_us(${knownTime})`];
   const times =
-    source.kind === "stream"
-      ? [`${event} <= ${known} + ${tolerance}`, `${known} <= ${now + tolerance}`]
-      : [`${known} <= ${now}`];
+    source.kind === "stream" ? [`${event} <= ${known} + ${tolerance}`, `${known} <= ${now}`] : [`${known} <= ${now}`];
   const resolve = resolverOf(source);
   const computed = [
     ...source.derived.map(({ expression }) => ({ expression, mustHold: false })),

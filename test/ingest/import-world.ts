@@ -176,25 +176,24 @@ export async function historyOf(files: ArchiveFiles, of: StreamDefinition = sour
 
 /** What the door makes of rows one by one: the result an import must reach, however much of it SQL did. */
 export function throughDoor(rows: readonly unknown[]): {
-  accepted: { row: readonly Value[]; eventTime: number }[];
+  accepted: { row: readonly Value[]; eventTime: number; knownTime: number }[];
   codes: string[];
 } {
   const door = compileDoor(source, views);
-  const accepted: { row: readonly Value[]; eventTime: number }[] = [];
+  const accepted: { row: readonly Value[]; eventTime: number; knownTime: number }[] = [];
   const codes: string[] = [];
   for (const row of rows) {
     try {
-      const checked = door.check(row, Number.MAX_SAFE_INTEGER as Micros);
-      if (checked.eventTime + source.availableAfterMicros > NOW + source.maxFutureMicros)
-        codes.push("EVENT_TOO_FAR_AHEAD");
-      else accepted.push({ row: checked.row.slice(0, columns.length), eventTime: checked.eventTime });
+      const { row: checked, eventTime } = door.check(row, NOW as Micros);
+      const knownTime = Math.min(eventTime + source.availableAfterMicros, NOW);
+      accepted.push({ row: checked.slice(0, columns.length), eventTime, knownTime });
     } catch (error) {
       if (!isOnefoldError(error)) throw error;
       codes.push(error.code);
     }
   }
   // Array.prototype.toSorted is stable: rows of one known time keep the file's order.
-  return { accepted: accepted.toSorted((a, b) => a.eventTime - b.eventTime), codes: codes.toSorted() };
+  return { accepted: accepted.toSorted((a, b) => a.knownTime - b.knownTime), codes: codes.toSorted() };
 }
 
 /** Values as the table shows them, bit for bit: NaN, -0 and bytes included. */
@@ -219,7 +218,7 @@ export async function expectLikeDoor(path: string, rows: readonly unknown[]): Pr
     ),
   );
   expect(stored.map((row) => [row["_event_time"], row["_known_time"], row["_offset"]])).toEqual(
-    expected.accepted.map(({ eventTime }, i) => [eventTime, eventTime + source.availableAfterMicros, HISTORY_BASE + i]),
+    expected.accepted.map(({ eventTime, knownTime }, i) => [eventTime, knownTime, HISTORY_BASE + i]),
   );
   expect(letters.map(({ code }) => code).toSorted()).toEqual(expected.codes);
   expect(result).toMatchObject({
