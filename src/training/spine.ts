@@ -118,7 +118,7 @@ export async function readSpine(
   const typeFor = ({ name, type }: SpineColumn): string => {
     if (asText.has(name)) return "VARCHAR";
     if (lists.has(name)) return listType;
-    return csv === null ? type : losslessType(csv, name, type);
+    return format === "parquet" ? type : losslessType(csv, name, type);
   };
   const types = new Map(sniffed.map((column) => [column.name, typeFor(column)]));
   const read = `CREATE OR REPLACE TABLE spine AS SELECT * FROM ${scanSql(path, format, header, types)}`;

@@ -138,4 +138,38 @@ u2,2026-01-02,10115,7,30,0.5,-1,-0.5`;
       code: "FILE_UNREADABLE",
     });
   });
+
+  it("come back as they are, whatever the engine takes them for", async () => {
+    const odd = [
+      "0x1F",
+      "0b11",
+      "yes",
+      "t",
+      "01/02/2026",
+      "12:30",
+      "2026-01-05T10:00:00+02:00",
+      "0.1234567890123456789",
+    ];
+    const names = odd.map((_, i) => `c${i}`);
+    const text = `user_id,t,${names.join(",")}\nu1,2026-01-01,${odd.join(",")}\nu2,2026-01-01,${odd.join(",")}\n`;
+    const spine = await read(text);
+    expect(spine.rows).toEqual([
+      ["u1", "2026-01-01", ...odd],
+      ["u2", "2026-01-01", ...odd],
+    ]);
+    const plain = [
+      "12",
+      "0",
+      "-7",
+      "1.5",
+      "0.12345678901234567",
+      "1.2345678901234567e-05",
+      "true",
+      "False",
+      "2026-01-05",
+    ];
+    const typed = await read(`user_id,t,${plain.map((_, i) => `c${i}`).join(",")}\nu1,2026-01-01,${plain.join(",")}\n`);
+    const types = ["BIGINT", "BIGINT", "BIGINT", "DOUBLE", "DOUBLE", "DOUBLE", "BOOLEAN", "BOOLEAN", "DATE"];
+    expect(typesOf(typed).slice(2)).toEqual(types.map((type, i) => `c${i} ${type}`));
+  });
 });

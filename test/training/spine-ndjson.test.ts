@@ -29,3 +29,21 @@ it("has keys of 64 bits as numbers and as text, to the last digit, and refuses w
     await rm(folder, { recursive: true, force: true });
   }
 });
+
+it("has text that looks like a time as the text that it is", async () => {
+  const user = entity("user", { user_id: t.string() });
+  const folder = await mkdtemp(join(tmpdir(), "onefold-labels-"));
+  const engine = await openDuckDb();
+  try {
+    const path = join(folder, "labels.ndjson");
+    const odd = ["2026-01-05T10:00:00+02:00", "12:30", "05-01-2026", "550E8400-e29b-41d4-a716-446655440000"];
+    const cells = Object.fromEntries(odd.map((text, i) => [`c${i}`, text]));
+    await writeFile(path, `${JSON.stringify({ user_id: "u1", t: "2026-01-01", ...cells, n: 1.5, ok: true })}\n`);
+    const { columns } = await readSpine(engine, { path }, [user], "time");
+    expect(await engine.rows("SELECT c0, c1, c2, c3 FROM spine")).toEqual([cells]);
+    expect(columns.slice(-2).map(({ type }) => type)).toEqual(["DOUBLE", "BOOLEAN"]);
+  } finally {
+    await engine.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+});
