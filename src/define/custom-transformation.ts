@@ -3,7 +3,7 @@
  *
  *     const centred = customTransformation("centred", {
  *       output: t.float64(),
- *       fit: (values: readonly number[]) => Math.max(...values) / 2,
+ *       fit: (values: readonly number[]) => values.reduce((most, value) => Math.max(most, value), 0) / 2,
  *       apply: (value: number, middle) => value - middle,
  *     });
  *     service(..., { transform: { delay: centred("delay") } })

@@ -107,8 +107,11 @@ function operation(route: Route): OpenApiOperation {
   const { params, query, answers, answerType = "application/json" } = route.schemas;
   const parameters = [...parametersOf("path", params), ...parametersOf("query", query)];
   const body = requestBody(route);
-  // What every body may be, whatever it is for.
-  const refusals = body === null ? {} : { 400: errorSchema, 413: errorSchema, 429: errorSchema };
+  // What every parameter and every body may be, whatever it is for.
+  const refusals = {
+    ...(parameters.length === 0 && body === null ? {} : { 400: errorSchema }),
+    ...(body === null ? {} : { 413: errorSchema, 429: errorSchema }),
+  };
   return {
     operationId: operationId(route),
     summary: route.summary,

@@ -44,6 +44,15 @@ describe("the API's description", () => {
     }
   });
 
+  it("says of every parameter that it may be wrong", async () => {
+    const { paths } = (await http.get("/openapi.json")).body as unknown as OpenApiDocument;
+    const asking = Object.values(paths).flatMap((methods) =>
+      Object.values(methods).filter(({ parameters = [] }) => parameters.length > 0),
+    );
+    expect(asking.length).toBeGreaterThan(20);
+    for (const { operationId, responses } of asking) expect(Object.keys(responses), operationId).toContain("400");
+  });
+
   it("is a page that runs nothing and fetches nothing", async () => {
     const response = await fetch(`${http.server.url}/docs`);
     const page = await response.text();
