@@ -1,13 +1,21 @@
 /**
- * Lists as cells of a CSV file: JSON text, as a request carries them, so that they can be read back to the bit.
+ * Lists and bytes as cells of a CSV file: JSON text and base64, as a request carries them, so that they can be read back to the bit.
  *
- * The engine's own text of a list has no quotes: `[a, b]` may be two elements or one.
+ * The engine's own text of a list has no quotes: `[a, b]` may be two elements or one. Of bytes it is `\x00`.
  */
 import { valueToJson } from "../schema/check-value.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 
-export function listText(value: Value, type: ValueType): string | null {
-  return value === null ? null : JSON.stringify(valueToJson(value, type));
+/** Whether a value stands in a CSV file as a text of ours: a list as JSON, bytes as base64. */
+export function isCsvText({ name }: ValueType): boolean {
+  return name === "array" || name === "bytes";
+}
+
+/** Of a type for which `isCsvText`; null for null. */
+export function csvText(value: Value, type: ValueType): string | null {
+  if (value === null) return null;
+  const json = valueToJson(value, type);
+  return type.name === "bytes" ? (json as string) : JSON.stringify(json);
 }
 
 /** The same of a column that the engine has: times as RFC 3339 text, bytes as base64, NaN and infinities as their names. */

@@ -9,7 +9,7 @@ import { OnefoldError } from "../base/errors.ts";
 import { type FillBatch, type QueryEngine, sqlName, sqlText, type TableColumn } from "../offline-store/engine.ts";
 import { batchOfRows } from "../offline-store/row-batch.ts";
 import type { Value, ValueType } from "../schema/value.ts";
-import { listText } from "./list-text.ts";
+import { csvText, isCsvText } from "./list-text.ts";
 import { throwIfCancelled } from "../base/cancelled.ts";
 import { checkOutputPlace, trainingFormatOf } from "./training-set-file.ts";
 
@@ -41,8 +41,7 @@ export async function writeRows(output: RowOutput): Promise<number> {
   const format = trainingFormatOf(path);
   const temporary = `${path}.${process.pid}.partial`;
   const gathered = `rows_${randomUUID()}`;
-  // A CSV cell that is a list is JSON text.
-  const isText = output.columns.map(({ type }) => format === "csv" && type.name === "array");
+  const isText = output.columns.map(({ type }) => format === "csv" && isCsvText(type));
   const columns = output.columns.map(({ name, type }, i) => ({ name, type: isText[i]! ? STRING : type }));
   const types = columns.map(({ type }) => type);
   let count = 0;
@@ -51,7 +50,7 @@ export async function writeRows(output: RowOutput): Promise<number> {
       throwIfCancelled(signal);
       count += rows.length;
       const cells = isText.includes(true)
-        ? rows.map((row) => row.map((value, i) => (isText[i]! ? listText(value, output.columns[i]!.type) : value)))
+        ? rows.map((row) => row.map((value, i) => (isText[i]! ? csvText(value, output.columns[i]!.type) : value)))
         : rows;
       yield batchOfRows(types, cells);
     }

@@ -14,7 +14,7 @@ import { STATUS_NAMES } from "../fold/view-fold.ts";
 import { sqlName, sqlText, type FillBatch, type QueryEngine, type TableColumn } from "../offline-store/engine.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 import type { FeatureColumn } from "./feature-columns.ts";
-import { isListType, listText, listTextSql } from "./list-text.ts";
+import { csvText, isCsvText, isListType, listTextSql } from "./list-text.ts";
 import type { TrainingManifest } from "./manifest.ts";
 import { throwIfCancelled } from "../base/cancelled.ts";
 import type { SetChunk } from "./set-chunks.ts";
@@ -144,13 +144,15 @@ export async function writeTrainingFile(
 /** A colon stands in no name of a feature. */
 const REQUEST_PREFIX = "request:";
 
-/** The spine's columns: as they are, but request data that was read from JSON text as what was read, and lists as a CSV file can hold them. */
+/** The spine's columns: as they are, but request data that was read from JSON text as what was read, and lists and bytes as a CSV file can hold them. */
 function spineCells({ spine, request, format }: TrainingFile): string[] {
   const read = new Set(readFromText(spine, request).map(({ name }) => name));
   return spine.columns.map(({ name, type }) => {
     if (read.has(name)) return `f.${sqlName(REQUEST_PREFIX + name)} AS ${sqlName(name)}`;
     const cell = `s.${sqlName(name)}`;
-    return format === "csv" && isListType(type) ? `${listTextSql(cell, type)} AS ${sqlName(name)}` : cell;
+    if (format !== "csv") return cell;
+    if (type === "BLOB") return `base64(${cell}) AS ${sqlName(name)}`;
+    return isListType(type) ? `${listTextSql(cell, type)} AS ${sqlName(name)}` : cell;
   });
 }
 
@@ -178,7 +180,7 @@ function tableColumns(file: TrainingFile): TableColumn[] {
 }
 
 function isText(type: ValueType, format: TrainingFormat): boolean {
-  return format === "csv" && type.name === "array";
+  return format === "csv" && isCsvText(type);
 }
 
 async function* batches(file: TrainingFile): AsyncIterableIterator<FillBatch> {
@@ -186,7 +188,7 @@ async function* batches(file: TrainingFile): AsyncIterableIterator<FillBatch> {
   const { withStatuses, afterLog, format, onProgress, signal } = file;
   const cellsOf = (column: FeatureColumn, from: number, to: number): FillBatch["columns"][number] => {
     const held = column.numbers?.subarray(from, to) ?? column.objects!.slice(from, to);
-    return isText(column.type, format) ? (held as Value[]).map((value) => listText(value, column.type)) : held;
+    return isText(column.type, format) ? (held as Value[]).map((value) => csvText(value, column.type)) : held;
   };
   for await (const { from: first, rowCount, columns } of file.chunks) {
     for (let from = 0; from < rowCount; from += ROWS_A_BATCH) {
