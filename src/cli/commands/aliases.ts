@@ -14,9 +14,11 @@ import {
 } from "../standard-options.ts";
 import { formatTable } from "../table.ts";
 
+const NONE = "none";
+
 interface MoveCommandOptions extends StandardOptions {
   readonly as?: string;
-  readonly from?: number | null;
+  readonly from?: number | typeof NONE;
   readonly keep?: string;
   readonly by: string;
   readonly kind?: "view" | "service";
@@ -91,8 +93,9 @@ function withMoveOptions(command: Command): Command {
   );
 }
 
-function parseFrom(text: string): number | null {
-  if (text === "none") return null;
+/** Not null for none: where a parser gives null, commander takes the empty text. */
+function parseFrom(text: string): number | typeof NONE {
+  if (text === NONE) return NONE;
   try {
     return parseCount(text);
   } catch {
@@ -104,7 +107,7 @@ function moveOptions({ as, from, keep, by, kind }: MoveCommandOptions): MoveOpti
   return {
     by,
     ...(as === undefined ? {} : { as }),
-    ...(from === undefined ? {} : { from }),
+    ...(from === undefined ? {} : { from: from === NONE ? null : from }),
     ...(keep === undefined ? {} : { keep }),
     ...(kind === undefined ? {} : { kind }),
   };
