@@ -5,6 +5,7 @@
 import { Command, CommanderError } from "commander";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { packageVersion } from "../base/version.ts";
+import { OutputClosed } from "./closed-output.ts";
 import { alertsCommand } from "./commands/alerts.ts";
 import { aliasesCommand, promoteCommand, rollbackCommand } from "./commands/aliases.ts";
 import { applyCommand } from "./commands/apply.ts";
@@ -120,6 +121,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv]);
     return typeof process.exitCode === "number" ? process.exitCode : EXIT.ok;
   } catch (error) {
+    if (error instanceof OutputClosed) return EXIT.ok;
     // Help and version also arrive here, with exit code 0; their text is already printed.
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.ok;

@@ -1,10 +1,12 @@
 /** `onefold dev`: values on a sample of history, again at every save. */
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { systemClock } from "../../base/clock.ts";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { Platform } from "../../platform.ts";
+import { stdoutClosed } from "../closed-output.ts";
 import { DevSession } from "../dev-session.ts";
 import { formatCycle, formatDrafts } from "../dev-text.ts";
 import { parsePort } from "../option-values.ts";
@@ -74,7 +76,7 @@ class DevLoop {
 
   /** A mistake is answered, and the next save waited for. */
   async untilStopped(): Promise<void> {
-    const stopped = nextStopSignal().then(() => false);
+    const stopped = Promise.race([nextStopSignal(), once(stdoutClosed, "abort")]).then(() => false);
     const watch = new FileWatch();
     try {
       await watch.follow([this.#file], systemClock.now(), true);

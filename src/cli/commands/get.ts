@@ -1,8 +1,8 @@
 /** `onefold get`: a feature vector, or those of all entities in a file, from the data folder or from a running server. */
-import { once } from "node:events";
 import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
 import type { OnlineServer } from "../../platform/online/online-server.ts";
+import { printPaced } from "../closed-output.ts";
 import { callServer, type JsonObject } from "../http-call.ts";
 import { interruptible } from "../interrupt.ts";
 import { collectPair, parseCount, parseObject } from "../option-values.ts";
@@ -102,7 +102,7 @@ async function getOfFile(options: GetOptions, entities: string): Promise<void> {
             {
               service,
               entities,
-              out: out ?? writeToStdout,
+              out: out ?? printPaced,
               ...(fit === undefined ? {} : { fit }),
               onProgress: (done) => onProgress({ phase: "rows", done, total: null }),
               signal,
@@ -118,10 +118,6 @@ async function getOfFile(options: GetOptions, entities: string): Promise<void> {
     { out, rows: report.rowCount, features: report.features },
     () => `${formatCount(report.rowCount)} rows, ${report.features.length} features: ${out}`,
   );
-}
-
-async function writeToStdout(lines: string): Promise<void> {
-  if (!process.stdout.write(lines)) await once(process.stdout, "drain");
 }
 
 /** As a server on the store would answer; nothing is kept for the audit. */
