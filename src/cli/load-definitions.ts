@@ -20,6 +20,7 @@ import type { Definition, FeatureDefinition, ServiceDefinition } from "../define
 import type { CustomTransformation, TransformationNode } from "../define/transformation-definition.ts";
 import { withReferences } from "../define/references.ts";
 import { nodesOf } from "../define/transformation-text.ts";
+import { circleHint, importCircle } from "./import-circle.ts";
 
 export interface LoadedDefinitions {
   /** What is referred to before what refers; each once. */
@@ -41,8 +42,8 @@ export async function loadDefinitions(path: string): Promise<LoadedDefinitions> 
   if (found === null || !found.isFile()) {
     throw new OnefoldError("DEFINITION_UNREADABLE", `there is no definitions file ${path}`, { where: file });
   }
-  const { code, files } = await bundle(file);
-  const exported = await run(file, code);
+  const { code, files, circle } = await bundle(file);
+  const exported = await run(file, code, circle);
   const definitions = withReferences(collect(Object.values(exported)));
   if (definitions.length === 0) {
     throw new OnefoldError("DEFINITION_UNREADABLE", `${path} exports no definition`, {
@@ -92,7 +93,9 @@ export const COMMON: Readonly<Pick<BuildOptions, "bundle" | "format" | "platform
   logLevel: "silent",
 };
 
-async function bundle(file: string): Promise<{ readonly code: string; readonly files: string[] }> {
+async function bundle(
+  file: string,
+): Promise<{ readonly code: string; readonly files: string[]; readonly circle: string[] }> {
   const result = await build({
     ...COMMON,
     write: false,
@@ -110,7 +113,11 @@ async function bundle(file: string): Promise<{ readonly code: string; readonly f
   });
   refuseTwice(file, result.warnings);
   const files = Object.keys(result.metafile.inputs).map((input) => resolve(dirname(file), input));
-  return { code: result.outputFiles[0]!.text, files: files.filter((input) => !input.includes("node_modules")) };
+  return {
+    code: result.outputFiles[0]!.text,
+    files: files.filter((input) => !input.includes("node_modules")),
+    circle: importCircle(result.metafile),
+  };
 }
 
 /** Of a feature or column that is written twice, the first would be gone without a word. Not our business in packages. */
@@ -138,8 +145,8 @@ export function unreadable(file: string, failure: Pick<BuildFailure, "errors"> &
   });
 }
 
-/** Runs the bundle and returns what it exports. */
-async function run(file: string, code: string): Promise<Record<string, unknown>> {
+/** Runs the bundle, of whose modules those of `circle` import each other, and returns what it exports. */
+async function run(file: string, code: string, circle: readonly string[]): Promise<Record<string, unknown>> {
   const temporary = join(tmpdir(), `onefold-definitions-${randomUUID()}.mjs`);
   const mappedBefore = process.sourceMapsEnabled;
   // So that the places of definitions and errors are lines of the file as it was written.
@@ -153,6 +160,7 @@ async function run(file: string, code: string): Promise<Record<string, unknown>>
     const at = error instanceof Error ? topOfStack(error.stack, isOurs) : undefined;
     throw new OnefoldError("DEFINITION_UNREADABLE", `it throws while it runs: ${message}`, {
       where: at === undefined ? file : `${at.file}:${at.line}`,
+      ...(circle.length > 1 && /undefined/.test(message) ? { hint: circleHint(circle) } : {}),
       cause: error,
     });
   } finally {

@@ -4,7 +4,7 @@
 import { nearestNames } from "../base/nearest-names.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { type Definition, type FeatureReference, formatViewName } from "./definition.ts";
-import type { DefinedAt } from "./defined-at.ts";
+import { callSite, type DefinedAt } from "./defined-at.ts";
 import type { Simplify } from "./typing.ts";
 
 /** A chosen feature; `as` is its name in the vector. */
@@ -42,16 +42,19 @@ export class Selection<V = unknown, K = unknown, Q = {}> implements Selectable<V
   readonly features: readonly SelectedFeature[];
   /** The definition chosen from. */
   readonly from: Definition;
+  /** Through which it is asked, where not directly. */
+  readonly #door: ((...args: never[]) => unknown) | undefined;
 
-  constructor(features: readonly SelectedFeature[], from: Definition) {
+  constructor(features: readonly SelectedFeature[], from: Definition, door?: (...args: never[]) => unknown) {
     this.features = Object.freeze(features.map((feature) => Object.freeze({ ...feature })));
     this.from = from;
+    this.#door = door;
     Object.freeze(this);
   }
 
   pick<const N extends keyof V & string>(...names: readonly N[]): Selection<Simplify<Pick<V, N>>, K, Q> {
     return new Selection(
-      names.map((name) => this.#find(name)),
+      names.map((name) => this.#find(name, this.pick)),
       this.from,
     );
   }
@@ -64,7 +67,7 @@ export class Selection<V = unknown, K = unknown, Q = {}> implements Selectable<V
   }
 
   rename<const R extends { readonly [N in keyof V]?: string }>(names: R): Selection<Renamed<R, V>, K, Q> {
-    for (const name of Object.keys(names)) this.#find(name);
+    for (const name of Object.keys(names)) this.#find(name, this.rename);
     const asked = names as Readonly<Record<string, string>>;
     return new Selection(
       this.features.map((feature) => ({ ...feature, as: asked[feature.as] ?? feature.as })),
@@ -72,27 +75,29 @@ export class Selection<V = unknown, K = unknown, Q = {}> implements Selectable<V
     );
   }
 
-  #find(name: string): SelectedFeature {
+  #find(name: string, callee: (...args: never[]) => unknown): SelectedFeature {
     const found = this.features.find((feature) => feature.as === name);
     if (found !== undefined) return found;
     const names = this.features.map((feature) => feature.as);
     const from =
       this.from.kind === "view" || this.from.kind === "on-demand" ? formatViewName(this.from) : this.from.name;
+    const at = callSite(this.#door ?? callee);
     throw new OnefoldError("DEFINITION_INVALID", `${from} has no feature "${name}"`, {
-      where: from,
+      where: at === undefined ? from : `${at.file}:${at.line}`,
       candidates: nearestNames(name, names),
       hint: `its features are: ${names.join(", ")}`,
     });
   }
 }
 
-/** All features of a view or on-demand view under their own names. */
-export function selectAll(definition: Definition): Selection<any, any, any> {
+/** All features of a view or on-demand view under their own names; chosen from through `door`, if it is given. */
+export function selectAll(definition: Definition, door?: (...args: never[]) => unknown): Selection<any, any, any> {
   if (definition.kind === "view") {
     const { name, version, features } = definition;
     return new Selection(
       features.map((feature) => ({ view: name, version, feature: feature.name, as: feature.name })),
       definition,
+      door,
     );
   }
   if (definition.kind === "on-demand") {
@@ -100,6 +105,7 @@ export function selectAll(definition: Definition): Selection<any, any, any> {
     return new Selection(
       outputs.map((output) => ({ view: name, version, feature: output.name, as: output.name })),
       definition,
+      door,
     );
   }
   throw new OnefoldError("DEFINITION_INVALID", `${definition.kind} "${definition.name}" has no features to choose`);
@@ -112,9 +118,16 @@ export function asSelection(value: unknown, definedAt?: DefinedAt): Selection<an
   if (value instanceof Selection) return value;
   const isDefinition = typeof value === "object" && value !== null && "kind" in value;
   if (isDefinition) return selectAll(value as Definition);
+  const where = definedAt === undefined ? {} : { where: `${definedAt.file}:${definedAt.line}` };
+  if (value === undefined) {
+    throw new OnefoldError("DEFINITION_INVALID", "a view that features are chosen from is undefined", {
+      hint: "most likely modules that import each other, so that one runs before the other has defined the view: move what both need into a module of its own; or the view stands below its use",
+      ...where,
+    });
+  }
   throw new OnefoldError("DEFINITION_INVALID", "features are chosen from views, not by name", {
     hint: "pass a view, view.pick(...) or view.prefix(...)",
-    ...(definedAt === undefined ? {} : { where: `${definedAt.file}:${definedAt.line}` }),
+    ...where,
   });
 }
 
@@ -124,10 +137,11 @@ export function asSelection(value: unknown, definedAt?: DefinedAt): Selection<an
 export function withSelection<D extends Definition>(definition: D): D {
   const method = <A extends unknown[]>(
     choose: (all: Selection<any, any, any>, ...args: A) => unknown,
-  ): PropertyDescriptor => ({
+  ): PropertyDescriptor => {
     // Of the object that is handed out: the definition given here is not the one its user exports.
-    value: (...args: A) => choose(selectAll(result), ...args),
-  });
+    const value = (...args: A): unknown => choose(selectAll(result, value), ...args);
+    return { value };
+  };
   const result: D = Object.create(Object.prototype, {
     ...Object.getOwnPropertyDescriptors(definition),
     pick: method((all, ...names: string[]) => all.pick(...names)),

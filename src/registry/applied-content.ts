@@ -21,7 +21,10 @@ export function planOver(
 ): Plan {
   const gone = new Map(retired.map((one) => [keyOf(one.definition), one]));
   const known = new Map([...registered].map(([key, { definition }]) => [key, definition]));
-  return planWithRetired(definitions, gone, fingerprint, (others) => planChanges(others, known, experiments));
+  const retiredDefinitions = retired.map(({ definition }) => definition);
+  return planWithRetired(definitions, gone, fingerprint, (others) =>
+    planChanges(others, known, experiments, retiredDefinitions),
+  );
 }
 
 /** The content after a plan that refuses nothing. `at`: when it is applied. */

@@ -20,13 +20,15 @@ import { columnsRefusal } from "./source-evolution.ts";
 
 /**
  * Why `after` may not replace `before`, which has the same kind and name, beside `others`; null when it may. `versions`: how
- * many are registered of its name; `running`: registered experiments that were not stopped.
+ * many are registered of its name; `nextVersion`: above all that were ever given; `running`: registered experiments that were
+ * not stopped.
  */
 export function refusal(
   before: Definition,
   after: Definition,
   others: readonly Definition[],
   versions: number,
+  nextVersion: number,
   running: readonly ExperimentDefinition[] = [],
 ): string | null {
   switch (after.kind) {
@@ -35,12 +37,12 @@ export function refusal(
     case "view":
     case "on-demand":
       if (after.version === "dev") return null;
-      return `a registered version never changes its meaning: give it version ${after.version + 1}, or "dev" while you work on it`;
+      return `a registered version never changes its meaning: give it version ${nextVersion}, or "dev" while you work on it`;
     case "experiment":
       return experimentRefusal(before as ExperimentDefinition, after);
     case "service":
       if (versionOfService(after) === 1 && versions <= 1) return servedRefusal(serviceReference(after), running);
-      return `a service with several versions never changes one of them: give it the next version`;
+      return `a service with several versions never changes one of them: give it version ${nextVersion}`;
     case "alert":
     case "retrain":
     case "webhook":

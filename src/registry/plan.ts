@@ -34,11 +34,12 @@ const KIND_ORDER: Readonly<Record<Definition["kind"], number>> = {
   retrain: 7,
 };
 
-/** Plans `given` over what is `registered`, by key. Throws `DEFINITION_INVALID` with every problem. */
+/** Plans `given` over what is `registered`, by key, and beside versions that were `retired`. Throws `DEFINITION_INVALID` with every problem. */
 export function planChanges(
   given: readonly Definition[],
   registered: ReadonlyMap<string, Definition>,
   experiments: readonly ExperimentState[] = [],
+  retired: readonly Definition[] = [],
 ): Plan {
   refuseProblems(problemsOf(given, [...registered.values()]));
   const unique = [...new Map(given.map((definition) => [keyOf(definition), definition])).values()];
@@ -53,6 +54,7 @@ export function planChanges(
       return planOne(definition, before, {
         others,
         versions: versionsOf(definition, registered),
+        nextVersion: nextVersionOf(definition, [...others, ...retired]),
         experiments,
         running,
       });
@@ -87,11 +89,20 @@ function versionsOf({ kind, name }: Definition, registered: ReadonlyMap<string, 
   return [...registered.values()].filter((one) => one.kind === kind && one.name === name).length;
 }
 
+/** Above all numbers among `known` that its name was given; a draft and what has no versions count for none. */
+function nextVersionOf({ kind, name }: Definition, known: readonly Definition[]): number {
+  const numbers = known
+    .filter((one) => one.kind === kind && one.name === name)
+    .map((one) => ("version" in one && typeof one.version === "number" ? one.version : 1));
+  return Math.max(0, ...numbers) + 1;
+}
+
 /** What a change is judged beside. */
 interface Beside {
   readonly others: readonly Definition[];
   /** Registered of its name. */
   readonly versions: number;
+  readonly nextVersion: number;
   readonly experiments: readonly ExperimentState[];
   readonly running: readonly ExperimentDefinition[];
 }
@@ -109,7 +120,7 @@ function runningOf(
 function planOne(
   after: Definition,
   before: Definition | undefined,
-  { others, versions, experiments, running }: Beside,
+  { others, versions, nextVersion, experiments, running }: Beside,
 ): PlannedChange {
   if (before === undefined) return describeChange("add", after, summary(after));
   const [old, next] = [registeredData(toData(before)), registeredData(toData(after))];
@@ -118,7 +129,7 @@ function planOne(
   const isSame = sameMeaning(old, next);
   const why = isSame
     ? null
-    : (refusal(before, after, others, versions, running) ?? weightsRefusal(before, after, experiments));
+    : (refusal(before, after, others, versions, nextVersion, running) ?? weightsRefusal(before, after, experiments));
   if (why === null) return describeChange("change", after, details);
   return describeChange("refuse", after, [...differences(meaning(old), meaning(next)), why]);
 }

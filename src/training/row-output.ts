@@ -26,7 +26,7 @@ const STRING: ValueType = { name: "string" };
 
 /** Refuses, before any work, a file that could not be written. Throws `REQUEST_INVALID`. */
 export async function checkRowOutput(path: string, columns: readonly TableColumn[]): Promise<void> {
-  trainingFormatOf(path);
+  trainingFormatOf(path, "the file");
   await checkOutputPlace(path, "the file");
   const names = columns.map(({ name }) => name.toLowerCase());
   const twice = columns.find((_, i) => names.indexOf(names[i]!) !== i);

@@ -47,11 +47,11 @@ export interface TrainingFile {
 
 const ROWS_A_BATCH = 65_536;
 
-/** By the file's ending. Throws `REQUEST_INVALID`. */
-export function trainingFormatOf(path: string): TrainingFormat {
+/** Of `what`, by the file's ending. Throws `REQUEST_INVALID`. */
+export function trainingFormatOf(path: string, what = "the training set"): TrainingFormat {
   if (/\.(parquet|pq)$/i.test(path)) return "parquet";
   if (/\.csv$/i.test(path)) return "csv";
-  throw new OnefoldError("REQUEST_INVALID", "the format of the training set cannot be told from its ending", {
+  throw new OnefoldError("REQUEST_INVALID", `the format of ${what} cannot be told from its ending`, {
     where: path,
     hint: "name it .parquet or .csv",
   });

@@ -182,6 +182,19 @@ export const spend = view("spend", { entity: user, source: payments, features: {
     expect((await refusal(join(folder, "gone.ts"))).code).toBe("DEFINITION_UNREADABLE");
   });
 
+  it("names modules that import each other where one of them throws of what the other has not defined yet", async () => {
+    const circle = {
+      "features.ts": 'import { spend } from "./b.ts";\nexport const name = "a";\nexport { spend };\n',
+      "b.ts": 'import { name } from "./features.ts";\nexport const spend = name.length;\n',
+    };
+    const error = await refusal(await write(circle));
+    expect(error.where).toBe(join(folder, "b.ts:2"));
+    expect(error.message).toMatch(/Cannot read properties of undefined/);
+    expect(error.hint).toMatch(/^b\.ts and features\.ts import each other/);
+    const straight = await write({ ...circle, "b.ts": "export const spend = (undefined as any).length;\n" });
+    expect((await refusal(straight)).hint).toBeUndefined();
+  });
+
   it("passes on why a definition is refused, with the line of the file as it was written", async () => {
     const path = await write({
       "features.ts": `${SOURCES}

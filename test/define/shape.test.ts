@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { OnefoldError } from "../../src/base/errors.ts";
-import { col, count, custom, entity, mean, service, stream, t, view } from "../../src/index.ts";
+import { col, count, custom, entity, mean, onDemand, service, stream, t, view } from "../../src/index.ts";
 
 const user = entity("user", { user_id: t.string() });
 const taps = stream("taps", {
@@ -9,7 +9,7 @@ const taps = stream("taps", {
 });
 
 // Written past the compiler, as JavaScript would.
-const untyped = { view, service, entity, stream, custom, mean } as unknown as Record<
+const untyped = { view, service, entity, stream, custom, mean, onDemand } as unknown as Record<
   string,
   (...args: unknown[]) => unknown
 >;
@@ -24,6 +24,34 @@ function refusal(write: () => unknown): OnefoldError {
   }
   throw new Error("it was accepted");
 }
+
+it("a feature that a view does not have is answered with the line that asked for it", () => {
+  const taken = view("v", { entity: user, source: taps, features });
+  const untypedView = taken as unknown as Record<"pick" | "rename", (asked: unknown) => any>;
+  for (const choose of [
+    () => untypedView.pick("tap"),
+    () => untypedView.rename({ tap: "b" }),
+    () => untypedView.pick("taps").pick("tap"),
+    () => untypedView.pick("taps").rename({ tap: "b" }),
+  ]) {
+    const error = refusal(choose);
+    expect(error.message).toBe('v@1 has no feature "tap"');
+    expect(error.where).toMatch(/shape\.test\.ts:\d+$/);
+  }
+});
+
+it("a view that is not there yet is said to be undefined, and why it may be", () => {
+  const later: unknown = undefined;
+  for (const choose of [
+    () => untyped["service"]!("s", { features: [later] }),
+    () => untyped["onDemand"]!("o", { inputs: [later], outputs: { a: t.int64() }, compute: () => ({ a: null }) }),
+  ]) {
+    const error = refusal(choose);
+    expect(error.message).toMatch(/is undefined/);
+    expect(error.hint).toMatch(/modules that import each other/);
+    expect(error.where).toMatch(/shape\.test\.ts:\d+$/);
+  }
+});
 
 describe("options of the wrong shape", () => {
   it.each<[string, () => unknown, RegExp]>([

@@ -92,6 +92,8 @@ describeOnEach("a registry", (backend) => {
       await registry.apply([changedView({ version: 2, features: longer(spend.features) })]);
       expect(registry.view("spend").definition.version).toBe(2);
       expect(registry.view("spend", 1).fingerprint).toBe(fingerprint(spend));
+      const again = changedView({ features: longer(spend.features) });
+      expect((await refusal(() => registry.apply([again]))).message).toContain("give it version 3");
     });
 
     it("shows a source that is polled, and lets the poll change, come and go", async () => {

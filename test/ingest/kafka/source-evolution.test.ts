@@ -22,7 +22,7 @@ describeWithKafka("a source on Kafka whose columns change", () => {
   it("comes to what the new definitions make of all records, whoever sent them", async () => {
     const world = await KafkaWorld.open(await shared("kafka"), { source: { columns }, sourcePartitions: 2 });
     const before: StreamDefinition = { ...world.source, columns: payments.columns };
-    expect(refusal(before, world.source, world.definitions, 1)).toBeNull();
+    expect(refusal(before, world.source, world.definitions, 1, 2)).toBeNull();
     const store = new MemoryOnlineStore();
     const old = await world.worker(store, {
       definitions: world.definitions.map((one) => (one === world.source ? before : one)),
