@@ -63,7 +63,6 @@ import type { Value } from "./schema/value.ts";
 import type { HttpOptions, HttpServer } from "./serve/http.ts";
 import type { MonitoringDesks } from "./serve/monitoring-desks.ts";
 import type { RespOptions, RespServer } from "./serve/resp/server.ts";
-import type { AuditResult } from "./training/audit-result.ts";
 import { fitService } from "./training/fit-service.ts";
 import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
 import { explainLeakage, type LeakageReport } from "./training/leakage.ts";
@@ -279,9 +278,13 @@ export class Platform {
 
   /** Computes served vectors (and, on request, stored states) again from the log and compares bit for bit. */
   async audit(options: AuditOptions = {}): Promise<AuditReport> {
+    // Refused at the start, rather than when all vectors are compared.
+    const owned = options.states === true ? this.#wiring.own(AUDIT_STATES, "compare served vectors alone") : null;
     await this.settle();
     const result = await auditServed(this.dataDir, this.#wiring.trainingPorts, options);
-    return options.states === true ? this.#withStates(result, options) : result;
+    if (owned === null) return result;
+    const states = await auditAllStates(this.#context, owned, this.#wiring.trainingPorts, options);
+    return { ...result, states, clean: result.clean && Object.values(states).every((one) => one.clean) };
   }
 
   /** Which events counted for a feature's value, and why the others did not. */
@@ -388,13 +391,9 @@ export class Platform {
   close(): Promise<void> {
     return this.#wiring.close();
   }
-
-  async #withStates(result: AuditResult, options: AuditOptions): Promise<AuditReport> {
-    const owned = this.#wiring.own("audit stored states, which change while they are compared");
-    const states = await auditAllStates(this.#context, owned, this.#wiring.trainingPorts, options);
-    return { ...result, states, clean: result.clean && Object.values(states).every((one) => one.clean) };
-  }
 }
+
+const AUDIT_STATES = "audit stored states, which change while they are compared";
 
 export type { BackfillCost } from "./ingest/backfill-cost.ts";
 export { openLocalEvents, openSampleKeeper, readRows } from "./platform/no-folder.ts";

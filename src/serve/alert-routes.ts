@@ -133,7 +133,7 @@ export function alertRoutes(ports: ServePorts): Route[] {
             comment: { type: "string", maxLength: 1000 },
           },
         },
-        answers: { 201: silenceSchema, 400: errorSchema, 409: errorSchema },
+        answers: { 201: silenceSchema, 400: errorSchema, 404: errorSchema, 409: errorSchema },
       },
       handle: async ({ body }) => ({ status: 201, body: await desk().silence(body as SilenceRequest) }),
     },

@@ -131,6 +131,22 @@ describe("a view exported", () => {
     expect(await read(out)).toEqual([]);
   });
 
+  it("has its states audited by its owner alone, and whoever else asks is told so at the start", async () => {
+    await platform.vector("offers", { user: "ada", shop: 1 }, { request: { offered: 1 }, token: true });
+    const reader = await openPlatform({ dataDir: join(folder, "data"), mode: "read", definitions, clock });
+    try {
+      const phases: string[] = [];
+      const audit = reader.audit({ states: true, onProgress: ({ phase }) => phases.push(phase) });
+      await expect(audit).rejects.toMatchObject({
+        code: "STORAGE_LOCKED",
+        hint: expect.stringContaining("compare served vectors alone"),
+      });
+      expect(phases).toEqual([]);
+    } finally {
+      await reader.close();
+    }
+  });
+
   it("is read beside its owner, as a CSV file too, and leaves nothing behind when it is cancelled", async () => {
     const reader = await openPlatform({ dataDir: join(folder, "data"), mode: "read", definitions, clock });
     try {

@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { storageCode } from "../../base/disk-full.ts";
 import { OnefoldError } from "../../base/errors.ts";
+import { nearestNames } from "../../base/nearest-names.ts";
 import { TurnQueue } from "../../base/turn-queue.ts";
 import { replaceFile } from "../../registry/atomic-file.ts";
 import { type AlertMemory, NOTHING_REMEMBERED } from "./evaluate.ts";
@@ -28,18 +29,21 @@ export interface AlertContent {
 
 export const EMPTY_ALERTS: AlertContent = { memory: NOTHING_REMEMBERED, outbox: [], trainings: [] };
 
+const HISTORY_EVENTS = [
+  "firing",
+  "resolved",
+  "delivered",
+  "undelivered",
+  "silenced",
+  "unsilenced",
+  "training-started",
+  "training-done",
+  "training-failed",
+  "state-lost",
+] as const;
+
 export interface HistoryEvent {
-  readonly event:
-    | "firing"
-    | "resolved"
-    | "delivered"
-    | "undelivered"
-    | "silenced"
-    | "unsilenced"
-    | "training-started"
-    | "training-done"
-    | "training-failed"
-    | "state-lost";
+  readonly event: (typeof HISTORY_EVENTS)[number];
   readonly rule: string | null;
   /** Plain JSON. */
   readonly detail: Readonly<Record<string, unknown>>;
@@ -236,12 +240,19 @@ export async function readAlertContent(
   return (text === null ? null : parseState(text)) ?? { content: EMPTY_ALERTS, sequence: 0 };
 }
 
-/** The newest first, up to `sequence`. */
+/** The newest first, up to `sequence`. Throws `REQUEST_INVALID` where the kind of event is none. */
 export async function readAlertHistory(
   folder: string,
   sequence: number,
   { rule, event, sinceMicros = 0, limit }: HistoryQuery,
 ): Promise<HistoryEntry[]> {
+  if (event !== undefined && !HISTORY_EVENTS.some((known) => known === event)) {
+    throw new OnefoldError("REQUEST_INVALID", `there is no kind of event "${event}"`, {
+      where: "event",
+      hint: `they are: ${HISTORY_EVENTS.join(", ")}`,
+      candidates: nearestNames(event, HISTORY_EVENTS),
+    });
+  }
   const found: HistoryEntry[] = [];
   for (const name of ["history.1.ndjson", "history.ndjson"]) {
     const path = join(folder, name);

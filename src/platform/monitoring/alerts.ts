@@ -141,6 +141,7 @@ export class Alerts implements AlertDesk {
   }
 
   async silence(request: SilenceRequest): Promise<ShownSilence> {
+    this.#refuseUnknownRule(request.rule);
     const silence = silenceOf(request, this.#house.clock.now());
     await this.#changeSilences((silences) => [...silences, silence], "silenced", silence);
     return shownSilence(silence);
@@ -190,6 +191,17 @@ export class Alerts implements AlertDesk {
     if (this.#timer !== null) clearInterval(this.#timer);
     await Promise.all([this.#round, this.#courier.close(), this.#trainer.close()]);
     await this.#house.store.close();
+  }
+
+  /** A silence of a rule that is not there would say nothing and do nothing. One that was taken out may still fire. */
+  #refuseUnknownRule(rule: string | undefined): void {
+    const { registry, store } = this.#house;
+    const names = new Set([...ruleNames(registry), ...store.content.memory.states.map((state) => state.rule)]);
+    if (rule === undefined || names.has(rule)) return;
+    throw new OnefoldError("DEFINITION_UNKNOWN", `there is no rule "${rule}"`, {
+      hint: "onefold alerts list, or GET /alerts, names those that fire",
+      candidates: nearestNames(rule, [...names]),
+    });
   }
 
   async #tick(): Promise<void> {

@@ -22,6 +22,7 @@ import {
 import { AlertStore } from "../../../src/monitor/alerts/alert-store.ts";
 import type { SetBuilder, SetState } from "../../../src/monitor/alerts/training.ts";
 import type { Signal, SignalSource } from "../../../src/monitor/signal.ts";
+import { storedHistory } from "../../../src/platform/monitoring/alert-answers.ts";
 import { Alerts } from "../../../src/platform/monitoring/alerts.ts";
 import { openFileRegistry } from "../../../src/registry/file-registry.ts";
 import { openReceiver, type Receiver, until } from "../../monitor/alerts/receiver.ts";
@@ -271,6 +272,15 @@ describe("alerts", () => {
     });
     await expect(alerts.silence({ until: "soon", by: "me" })).rejects.toMatchObject({ code: "TIME_INVALID" });
     expect((await alerts.history({ event: "silenced" }))[0]).toMatchObject({ rule: "stale", detail: { by: "me" } });
+    await expect(alerts.silence({ rule: "stalle", until: "1h", by: "me" })).rejects.toMatchObject({
+      code: "DEFINITION_UNKNOWN",
+      candidates: ["stale"],
+    });
+    await expect(alerts.history({ event: "silence" })).rejects.toMatchObject({
+      code: "REQUEST_INVALID",
+      candidates: expect.arrayContaining(["silenced"]),
+    });
+    await expect(storedHistory(dataDir, { event: "foo" })).rejects.toMatchObject({ code: "REQUEST_INVALID" });
   });
 
   it("tell in one notice of all that begins at once", async () => {
