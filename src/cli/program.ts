@@ -3,7 +3,7 @@
  * prints what comes back.
  */
 import { Command, CommanderError } from "commander";
-import { asOnefoldError, OnefoldError } from "../base/errors.ts";
+import { asOnefoldError, isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { packageVersion } from "../base/version.ts";
 import { OutputClosed } from "./closed-output.ts";
 import { alertsCommand } from "./commands/alerts.ts";
@@ -110,7 +110,34 @@ function onefold(): Command {
 /** Applies to subcommands as well: they exit through `run`, never by themselves. */
 function throwInsteadOfExiting(command: Command): void {
   command.exitOverride();
+  requireOptionsLast(command);
   for (const subcommand of command.commands) throwInsteadOfExiting(subcommand);
+}
+
+/** Commander looks for options that are required before unknown ones: of a misspelt one it would say that it is missing. */
+function requireOptionsLast(command: Command): void {
+  const required = command.options.filter((option) => option.mandatory);
+  for (const option of required) option.makeOptionMandatory(false);
+  command.hook("preAction", () => {
+    const missing = required.find((option) => command.getOptionValue(option.attributeName()) === undefined);
+    if (missing !== undefined) command.error(`error: required option '${missing.flags}' not specified`);
+  });
+}
+
+/** Of the data folder that a server owns, where the command can ask that. */
+function withUrlHint(error: unknown, program: Command, argv: readonly string[]): unknown {
+  if (!isOnefoldError(error) || error.code !== "STORAGE_LOCKED") return error;
+  let command = program;
+  for (const name of argv.slice(2)) command = command.commands.find((one) => one.name() === name) ?? command;
+  if (!command.options.some(({ long }) => long === "--url")) return error;
+  const { code, message, where, hint, candidates } = error;
+  const ask = "to ask a server that owns it: --url http://HOST:PORT";
+  return new OnefoldError(code, message, {
+    cause: error,
+    hint: hint === undefined ? ask : `${hint}; ${ask}`,
+    ...(where === undefined ? {} : { where }),
+    ...(candidates === undefined ? {} : { candidates }),
+  });
 }
 
 /** Runs the command that `argv`, as of a process, names; gives the exit code. */
@@ -130,7 +157,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
         printError(new OnefoldError("REQUEST_INVALID", error.message), { json: true, debug: false });
       return EXIT.usage;
     }
-    printError(error, { json: argv.includes("--json"), debug: argv.includes("--debug") });
+    printError(withUrlHint(error, program, argv), { json: argv.includes("--json"), debug: argv.includes("--debug") });
     return exitCodeOf(asOnefoldError(error).code);
   }
 }

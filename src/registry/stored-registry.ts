@@ -254,7 +254,10 @@ class StoredRegistry implements SharedRegistry {
     const named = parseNamedVersion(name);
     const all = this.services();
     const versions = all.filter(({ definition }) => definition.name === named.name);
-    if (versions.length === 0) return found(all, named.name, "SERVICE_UNKNOWN", "service");
+    if (versions.length === 0) {
+      refuseRetiredExperiment(name, this.retired());
+      return found(all, named.name, "SERVICE_UNKNOWN", "service");
+    }
     const wanted = meantVersion("service", versions, named, this.aliasMoves());
     if (wanted !== undefined) return wanted;
     throw new OnefoldError("SERVICE_UNKNOWN", `there is no service "${name}"`, {
@@ -326,6 +329,18 @@ class StoredRegistry implements SharedRegistry {
 function byNameAndVersion(a: Definition, b: Definition): number {
   if (a.name !== b.name) return a.name < b.name ? -1 : 1;
   return compareVersions(versionOf(a) ?? "dev", versionOf(b) ?? "dev");
+}
+
+/** An experiment is asked for as a service is. */
+function refuseRetiredExperiment(name: string, retired: readonly RetiredVersion[]): void {
+  const gone = retired.findLast(({ definition }) => definition.kind === "experiment" && definition.name === name);
+  if (gone === undefined) return;
+  const { retiredAt, by } = gone;
+  throw new OnefoldError(
+    "SERVICE_UNKNOWN",
+    `there is no service "${name}": the experiment of this name was retired at ${retiredAt} by ${by}`,
+    { hint: "ask for the service that it compared" },
+  );
 }
 
 function found<D extends Definition>(

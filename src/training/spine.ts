@@ -137,7 +137,7 @@ export async function readSpine(
   await engine.run(`CREATE OR REPLACE TABLE spine_label AS SELECT ${selected.join(", ")} FROM spine`);
 
   if (timeColumn !== null && needs === "time") {
-    await refuseBadRows(engine, [timeColumn], "t", `a time (its type is ${typeOf.get(timeColumn)})`);
+    await refuseBadRows(engine, [timeColumn], "t", `a time (its type is ${typeOf.get(timeColumn)})`, TIME_HINT);
   }
   for (const [index, entity] of entities.entries()) {
     const types = entity.keys.map((key) => formatType(key.type)).join(", ");
@@ -280,11 +280,15 @@ function keySql(entity: EntityDefinition, names: readonly string[], typeOf: Read
   return parts.map((part) => `replace(replace(${part}, '\\', '\\\\'), '|', '\\|')`).join(" || '|' || ");
 }
 
+const TIME_HINT =
+  "what is read as a time is a timestamp, a date or ISO 8601 text such as 2026-03-01T12:30:00Z; a bare number does not say its unit: write seconds or milliseconds since 1970 as one of these";
+
 async function refuseBadRows(
   engine: QueryEngine,
   columns: readonly string[],
   result: string,
   wanted: string,
+  hint?: string,
 ): Promise<void> {
   const isNull = columns.map((name) => `s.${sqlName(name)} IS NULL`).join(" OR ");
   const [row] = await engine.rows(
@@ -301,6 +305,7 @@ async function refuseBadRows(
     `${columns.join(", ")} is ${why} in ${bad} label row${bad === 1 ? "" : "s"}`,
     {
       where: `row ${Number(row!["first"]) + 1} is the first (counted from 1, without a header)`,
+      ...(hint === undefined ? {} : { hint }),
     },
   );
 }

@@ -7,6 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { lockFolder } from "../../src/base/folder-lock.ts";
 import { cliPath, runCli } from "./run-cli.ts";
 import { mostlyHere, runHere, runJsonHere } from "./run-here.ts";
 
@@ -38,6 +39,16 @@ describe("onefold, outside a project", () => {
     expect(misspelt.stderr).toContain("train");
     expect((await runHere(["train", "--service", "fraud"], folder)).exitCode).toBe(2);
     expect((await runHere(["serve", "--port", "many"], folder)).stderr).toContain("0 to 65535");
+    const misspeltOption = await runHere(["get", "--servce", "fraud"], folder);
+    expect(misspeltOption).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/unknown option '--servce'\n.*--service/),
+    });
+    const forgotten = await runHere(["get", "--entity", "user_id=ada"], folder);
+    expect(forgotten).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("'--service <name>' not specified"),
+    });
     expect((await runHere(["get", "--service", "s", "--entity", "ada"], folder)).stderr).toContain("column=value");
   });
 
@@ -154,6 +165,31 @@ describe("onefold, in a project that init wrote", () => {
     const large = payments().filter((each) => each["user_id"] === "ada" && (each["amount"] as number) > 200);
     expect(explained.result["value"]).toBe(large.length);
     expect(explained.result["roles"]["counted"]).toBe(large.length);
+  });
+
+  it("says in units that people read by how much an event was late", async () => {
+    const paidAt = new Date(Date.now() - 2 * 3_600_000).toISOString();
+    const row = { payment_id: "late-1", user_id: "lea", paid_at: paidAt, amount: 5 };
+    writeFileSync(join(project, "late.ndjson"), `${JSON.stringify(row)}\n`);
+    await json("ingest", "late.ndjson", "--source", "payments", "--live");
+    const { stdout } = await text("explain", "spending", "--feature", "amount_24h", "--entity", "user_id=lea");
+    expect(stdout).toMatch(/ 2h +5 +counted/);
+  });
+
+  it("says how a command asks the server that owns the data folder", async () => {
+    const lock = await lockFolder(join(project, ".onefold"));
+    try {
+      const get = await json("get", "--service", "fraud", "--entity", "user_id=ada");
+      expect(get.result["error"]).toMatchObject({ code: "STORAGE_LOCKED", hint: expect.stringContaining("--url") });
+    } finally {
+      await lock.release();
+    }
+  });
+
+  it("says in which form it reads a time that is a number", async () => {
+    writeFileSync(join(project, "millis.csv"), "user_id,event_timestamp\nada,1772323200000\n");
+    const { result } = await json("train", "--service", "fraud", "--labels", "millis.csv", "--out", "never.csv");
+    expect(result["error"]).toMatchObject({ code: "SPINE_INVALID", hint: expect.stringContaining("ISO 8601") });
   });
 
   it("builds a training set with every label in order, and asks when times coincide", async () => {

@@ -76,8 +76,9 @@ describe("onefold fit", () => {
     });
     const byColumn = await json(...fit, "--split-column", "part=test");
     expect(byColumn.result).toMatchObject({ fit: 2, parameters: [{ parameters: { mean: 60, deviation: 0 } }] });
-    const all = await runCli([...fit, "--train-share", "1"], folder);
-    expect(all.stdout).toMatch(/^fit 3 of fraud: 3 of 3 rows \(the earliest 1 of the label rows\)\n/);
+    const numbered = fit.map((arg) => (arg === "fraud" ? "fraud@1" : arg));
+    const all = await runCli([...numbered, "--train-share", "1"], folder);
+    expect(all.stdout).toMatch(/^fit 3 of fraud@1: 3 of 3 rows \(the earliest 1 of the label rows\)\n/);
     expect(all.stdout).toContain("standardize(usual)");
 
     const trained = await json(...train, "--fit", "1");

@@ -134,6 +134,9 @@ describeOnEach("retiring", (backend) => {
     await registry.stepExperiment("tried", { serve: "model@2" }, "ada");
     expect(registry.readersOf({ target: "model@1" }).readers).toEqual(["experiment tried reads it"]);
     await retire("tried");
+    const gone = await refusal(() => registry.service("tried"));
+    expect(gone.code).toBe("SERVICE_UNKNOWN");
+    expect(gone.message).toMatch(/^there is no service "tried": the experiment of this name was retired at .* by ada$/);
     expect(registry.find({ kind: "experiment" })).toEqual([]);
     await retire("model@1");
     expect(registry.plan([tried, model, spend])).toMatchObject({ dirty: false, refused: false });

@@ -1,6 +1,6 @@
 /** `onefold explain`: which events made a value what it is. */
 import { Command, Option } from "commander";
-import { formatDuration, formatMicros, type Micros } from "../../base/micros.ts";
+import { formatMicros, type Micros, MICROS_PER_SECOND } from "../../base/micros.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Platform } from "../../platform.ts";
 import type { Registry } from "../../registry/registry.ts";
@@ -12,6 +12,7 @@ import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
 import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 import { formatCell, formatTable } from "../table.ts";
+import { secondsText } from "../time-text.ts";
 
 interface ExplainOptions extends StandardOptions, WorkerTableOptions {
   readonly feature: string;
@@ -92,7 +93,7 @@ function eventTable(events: Explanation["events"]): string {
       String(event.offset),
       formatMicros(event.eventTime),
       formatMicros(event.knownTime),
-      event.late ? formatDuration(event.lateByMicros) : "",
+      event.late ? secondsText(event.lateByMicros / MICROS_PER_SECOND) : "",
       formatCell(event.input),
       event.role,
     ]),

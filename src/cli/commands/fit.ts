@@ -1,6 +1,7 @@
 /** `onefold fit`: what the transformations of a service are fitted to, from the train split of label rows. */
 import { Command, Option } from "commander";
 import type { Micros } from "../../base/micros.ts";
+import { serviceId, serviceReference } from "../../define/service-version.ts";
 import type { FitOptions as PlatformFitOptions } from "../../platform/platform-options.ts";
 import { interruptible } from "../interrupt.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
@@ -53,8 +54,9 @@ export function fitCommand(): Command {
     );
     const { definition, fingerprint, version, sha256, parameters } = fitted;
     output.result(
-      { service: definition.name, fingerprint, fit: version, sha256, split: fitted.split, parameters },
+      { service: serviceId(definition), fingerprint, fit: version, sha256, split: fitted.split, parameters },
       () => {
+        const named = service.includes("@") ? serviceReference(definition) : serviceId(definition);
         const { train, rowsTrain, rowsTotal } = fitted.split;
         const rows = parameters.map((step) => [
           step.transformation,
@@ -62,7 +64,7 @@ export function fitCommand(): Command {
           JSON.stringify(step.parameters),
         ]);
         return [
-          `fit ${version} of ${definition.name}: ${formatCount(rowsTrain)} of ${formatCount(rowsTotal)} rows (${train})`,
+          `fit ${version} of ${named}: ${formatCount(rowsTrain)} of ${formatCount(rowsTotal)} rows (${train})`,
           formatTable(["transformation", "values", "fitted to"], rows.map(shortened)),
         ].join("\n");
       },

@@ -25,7 +25,9 @@ interface Asked {
 
 export function forgetCommand(): Command {
   const command = new Command("forget")
-    .description("remove all that is kept of an entity: events, states, feature rows, dead letters, served vectors")
+    .description(
+      "remove all that is kept of an entity: events and their ids, states, feature rows, dead letters, served vectors, profiles and sketches, details of alerts",
+    )
     .argument("<entity>", "name of the entity")
     .argument("<key...>", "its key: one value for each key column, in the entity's order")
     .option("--shared", "also where its events are folded for others, whose values change")

@@ -40,7 +40,9 @@ const CHECK_NOTE =
 
 export function initCommand(): Command {
   return new Command("init")
-    .description("write a small example project: definitions, events, labels")
+    .description(
+      "write a small example project: definitions, a test of them, events, labels, package.json, tsconfig.json, .gitignore",
+    )
     .argument("[folder]", "where to write it", ".")
     .addOption(new Option("--json", "print one JSON object on stdout, and nothing else there"))
     .addOption(new Option("--debug", "print the stack of an error"))

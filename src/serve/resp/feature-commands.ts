@@ -173,7 +173,7 @@ interface OneVectorCommand {
 function askedOne(named: NamedPlan, args: readonly string[], flags: Flags): AskedOne {
   const { entities } = named;
   const optionsAt = 2 + entities.length;
-  if (args.length < optionsAt) throw wrongKeyCount(named, args.length - 2);
+  if (args.length < optionsAt) throw wrongKeyCount(named, args);
   let context: unknown;
   let options: AnswerOptions = PLAIN;
   if (args.length > optionsAt) {
@@ -208,19 +208,19 @@ function contextAt(args: readonly string[], from: number, flags: Flags, named: N
     } else if (Object.hasOwn(flags, option)) {
       flags[option] = true;
     } else {
-      throw at === from && option !== "CONTEXT"
-        ? wrongKeyCount(named, args.length - 2)
-        : new CommandError("ERR", "syntax error");
+      throw at === from && option !== "CONTEXT" ? wrongKeyCount(named, args) : new CommandError("ERR", "syntax error");
     }
   }
   return context;
 }
 
-function wrongKeyCount(plan: NamedPlan, given: number): OnefoldError {
+/** Of the service as it was asked for: with its version, where that was named. */
+function wrongKeyCount(plan: NamedPlan, args: readonly string[]): OnefoldError {
+  const given = args.length - 2;
   const names = plan.entities.map(({ name }) => name).join(", ");
   return new OnefoldError(
     "REQUEST_INVALID",
-    `${plan.service} reads ${plan.entities.length} entities, got ${given} arguments`,
+    `${decodeText(args[1]!, "service")} reads ${plan.entities.length} entities, got ${given} argument${given === 1 ? "" : "s"}`,
     {
       hint: `give one key for each of ${names}, in this order; the parts of a composite key are joined by |`,
     },
@@ -242,7 +242,7 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
   if (args.length < optionsAt) {
     throw new OnefoldError(
       "REQUEST_INVALID",
-      `${count} vectors of ${plan.service} take ${count * perVector} keys, got ${args.length - 3}`,
+      `${count} vectors of ${decodeText(args[1]!, "service")} take ${count * perVector} keys, got ${args.length - 3}`,
       {
         hint: `give, for each vector, one key for each of ${plan.entities.map(({ name }) => name).join(", ")}`,
       },

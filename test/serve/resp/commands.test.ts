@@ -62,6 +62,8 @@ describe("FGET", () => {
     ],
     [["FGET", "delay_model", "JFK"], /^-REQUEST_INVALID delay_model reads 2 entities.*airport, route, in this order/],
     [["FGET", "delay_model", "JFK", "A|B", "more"], /^-REQUEST_INVALID delay_model reads 2 entities/],
+    [["FGET", "delay_model@1", "JFK"], /^-REQUEST_INVALID delay_model@1 reads 2 entities, got 1 argument;/],
+    [["FMGET", "delay_model@1", "2", "JFK"], /^-REQUEST_INVALID 2 vectors of delay_model@1 take 4 keys, got 1;/],
     [["FGET", "delay_model", "JFK", "A"], /^-REQUEST_INVALID a key of 1 parts for route/],
     [["FGET", "delay_model", "JFK", "A|B", "CONTEXT"], "-ERR syntax error\r\n"],
     [["FGET", "delay_model", "JFK", "A|B", "CONTEXT", "{}", "WITHTOKEN"], "-ERR syntax error\r\n"],
