@@ -15,6 +15,7 @@ export interface DriftAsked {
 
 /** Answers are plain JSON. */
 export interface DriftDesk {
+  /** By names that mean one version, `fraud@1`. */
   services(): Promise<readonly string[]>;
   /** Throws `SERVICE_UNKNOWN`, `VALUES_MISSING`, `REQUEST_INVALID` and what reading either side throws. */
   report(asked: DriftAsked): Promise<object>;

@@ -28,7 +28,7 @@ const reportSchema: JsonSchema = {
     services: {
       type: "array",
       items: { type: "string" },
-      description: "without a service: those of which values are kept",
+      description: "without a service: those of which values are kept, each with its version",
     },
     service: { type: "string" },
     created_at: timeSchema,

@@ -106,5 +106,5 @@ it("have fits of their own, and are computed by those", async () => {
 
   const drift = await platform.drift.report({ service: "fares@2", baseline: "fit:1", current: "last:1h" });
   expect(drift.current.window).toMatchObject({ service: "fares@2", fit: 1, vectors: 1 });
-  expect(await platform.drift.services()).toEqual(["fares", "fares@2"]);
+  expect(await platform.drift.services()).toEqual(["fares@1", "fares@2"]);
 });

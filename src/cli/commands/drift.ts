@@ -6,7 +6,7 @@ import type { Platform } from "../../platform.ts";
 import type { DriftOptions, DriftReport, DriftSettings, DriftSide } from "../../platform/monitoring/drift-desk.ts";
 import { measureNamed, reportToJson, sideToJson } from "../../platform/monitoring/drift-output.ts";
 import { driftReportText } from "../drift-text.ts";
-import { referenceOfId } from "../../define/service-version.ts";
+import { serviceReference } from "../../define/service-version.ts";
 import { createOutput, type Output } from "../output.ts";
 import { parseCount, parseDecimal } from "../option-values.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
@@ -59,7 +59,7 @@ export function driftCommand(): Command {
       if (options.choose === true || options.forgetChosen === true) return choose(options);
       const output = createOutput(options.json === true);
       const reports = await withPlatformOf(options, "read", workerTablesOf(options), ({ drift, registry }) => {
-        const folded = [...new Set(registry.services().map(({ definition }) => definition.name))];
+        const folded = registry.services().map(({ definition }) => serviceReference(definition));
         return reportsOf(drift, options, output, options.of === "folded" ? folded : null);
       });
       if (options.html !== undefined) {
@@ -72,7 +72,7 @@ export function driftCommand(): Command {
   return withStandardOptions(withWorkerTableOptions(command));
 }
 
-/** Of all services those that can be compared; of one that was named the report or the error. */
+/** Of all services, given by reference, those that can be compared; of one that was named the report or the error. */
 async function reportsOf(
   drift: Platform["drift"],
   options: DriftCommandOptions,
@@ -84,7 +84,7 @@ async function reportsOf(
   let refused: OnefoldError | null = null;
   for (const service of services ?? (await drift.services())) {
     try {
-      reports.push(await drift.report({ service: referenceOfId(service), ...askedOf(options) }));
+      reports.push(await drift.report({ service, ...askedOf(options) }));
     } catch (error) {
       refused = asOnefoldError(error);
       if (refused.code !== "VALUES_MISSING" && refused.code !== "SERVICE_UNKNOWN") throw error;

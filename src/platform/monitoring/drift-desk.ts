@@ -2,7 +2,7 @@
  * Drift as it is asked for: reports, the baseline that is chosen for a service, and signals.
  */
 import type { Micros } from "../../base/micros.ts";
-import { serviceId } from "../../define/service-version.ts";
+import { referenceOfId, serviceId } from "../../define/service-version.ts";
 import type { DriftSettings } from "../../monitor/drift/choose-measure.ts";
 import { driftReport, type DriftReport, type DriftSide } from "../../monitor/drift/drift-report.ts";
 import type { SignalSource } from "../../monitor/signal.ts";
@@ -47,9 +47,9 @@ export class DriftDesk {
     this.#folded = new HourlyDrift(house.folded, "folded");
   }
 
-  /** Ids of the services of which served values are kept, in their order. */
-  services(): Promise<string[]> {
-    return this.#house.windows.services();
+  /** References of the services of which served values are kept, `fraud@1`, in their order. */
+  async services(): Promise<string[]> {
+    return (await this.#house.windows.services()).map(referenceOfId);
   }
 
   /**

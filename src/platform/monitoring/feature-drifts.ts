@@ -3,6 +3,7 @@
  * transformation or an on-demand view makes counts for what it is made of, as with importances.
  */
 import { isOnefoldError } from "../../base/errors.ts";
+import { serviceId } from "../../define/service-version.ts";
 import type { DriftReport, ReportedFeature } from "../../monitor/drift/drift-report.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { DriftDesk } from "./drift-desk.ts";
@@ -11,6 +12,7 @@ import { SERVED_TEST_MAX, SIGNAL_SAMPLES_MIN } from "./hourly-drift.ts";
 import { servicePartsOf } from "./service-parts.ts";
 
 export interface FeatureDriftFigure {
+  /** Id of the service. */
   readonly service: string;
   /** Under which name the service has it. */
   readonly as: string;
@@ -40,7 +42,7 @@ export async function featureDrifts(
     if (report === null) continue;
     const { definition } = registry.service(service);
     for (const reported of report.features) {
-      const figure = figureOf(service, reported);
+      const figure = figureOf(serviceId(definition), reported);
       if (figure === null) continue;
       for (const feature of featuresBehind(definition, reported.feature, parts)) {
         const before = furthest.get(feature);
@@ -51,7 +53,7 @@ export async function featureDrifts(
   return furthest;
 }
 
-/** Null where nothing is kept to compare with, or the service is gone. */
+/** Null where nothing is kept to compare with, or the service is gone. `service`: its reference. */
 async function reportOf(drift: Pick<DriftDesk, "report">, service: string): Promise<DriftReport | null> {
   try {
     const settings = { samplesMin: SIGNAL_SAMPLES_MIN, exactTestMax: SERVED_TEST_MAX };

@@ -9,7 +9,9 @@
 import { setImmediate } from "node:timers/promises";
 import { OnefoldError } from "../../base/errors.ts";
 import { formatVariant } from "../../define/experiment-definition.ts";
-import { serviceId } from "../../define/service-version.ts";
+import type { ServiceDefinition } from "../../define/definition.ts";
+import { serviceId, serviceReference } from "../../define/service-version.ts";
+import type { Registry } from "../../registry/registry.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { parseJsonText } from "../../schema/json-text.ts";
 import { formatType, type Row } from "../../schema/value.ts";
@@ -92,7 +94,7 @@ export const featureCommands: readonly Command[] = [
       const { reader, ports } = door;
       const { registry } = ports;
       if (args.length === 1) {
-        const services = registry.services().map(({ definition }) => serviceId(definition));
+        const services = registry.services().map(({ definition }) => nameMeaning(definition, registry));
         out.reply([...services, ...registry.experiments().map(({ definition }) => definition.name)]);
         return;
       }
@@ -106,6 +108,12 @@ export const featureCommands: readonly Command[] = [
 type Flags = Record<string, boolean>;
 const NO_OPTIONS: Flags = Object.freeze({});
 const PLAIN: AnswerOptions = Object.freeze({ full: false, token: false });
+
+/** The id, where the service is what that means as a name. */
+function nameMeaning(definition: ServiceDefinition, registry: Registry): string {
+  const id = serviceId(definition);
+  return serviceId(registry.service(id).definition) === id ? id : serviceReference(definition);
+}
 
 function namedOf(service: string, { door }: Call): NamedPlan {
   return door.reader.named(decodeText(service, "service"));

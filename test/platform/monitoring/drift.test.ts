@@ -266,7 +266,7 @@ describe("drift detection", () => {
       measure: "psi",
       threshold: "0.5",
     });
-    expect(await asked({})).toEqual({ services: ["fares"] });
+    expect(await asked({})).toEqual({ services: ["fares@1"] });
     expect(report).toMatchObject({ service: "fares", baseline: { source: BEFORE, exact: false, vectors: 2 * RIDERS } });
     expect((report["features"] as object[])[0]).toMatchObject({
       feature: "fare",

@@ -34,6 +34,7 @@ const old = view("old", { version: 1, entity: rider, source: rides, features: { 
 // Under other names than the view's.
 const fares = service("fares", { features: [riderRides.prefix("rider_")] });
 const definitions = [rider, rides, riderRides, old, fares];
+const next = service("fares", { version: 2, features: [old] });
 
 let folder: string;
 let clock: ReplayClock;
@@ -131,6 +132,23 @@ describe("features", () => {
     for (const wrong of ["by=price", "only=good", "days=0"]) {
       expect((await fetch(`${server.url}/registry/features?${wrong}`)).status, wrong).toBe(400);
     }
+    await server.close();
+  });
+
+  it("drift in a version that its name no longer means, too", async () => {
+    const server = await platform.serve({ port: 0 });
+    for (const hour of [0, 1, 2]) await serve(hour, server.url);
+    await platform.request("POST", "/drift/fares/baseline", { source: "last:3h" });
+    clock.advanceTo((START + 30 * HOUR) as Micros);
+    await serve(30, server.url, { unit: 60 });
+    await platform.apply([...definitions, next]);
+    await platform.vector("fares", { rider_id: "r1" });
+
+    const drifting = await list("only=drifting");
+    expect(names(drifting)).toEqual(["fare"]);
+    expect(drifting[0]!["drift"]).toMatchObject({ service: "fares", as: "rider_fare", drifting: true });
+    // What was seen is written down for a report.
+    expect(await platform.request("GET", "/drift")).toEqual({ services: ["fares@1", "fares@2"] });
     await server.close();
   });
 });
