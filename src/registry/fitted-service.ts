@@ -5,6 +5,7 @@
  */
 import type { OnefoldError } from "../base/errors.ts";
 import type { ServiceDefinition } from "../define/definition.ts";
+import type { Micros } from "../base/micros.ts";
 import type { Data } from "./definition-data.ts";
 
 export interface FittedStep {
@@ -27,12 +28,23 @@ export interface FitSplit {
   readonly rowsTotal: number;
 }
 
+/**
+ * Labels before a time; the earliest share of them, 0 to 1, rounded down, of equal times the earlier row; or
+ * those where a column, as text, has a value.
+ */
+export type TrainSplit =
+  | { readonly until: Micros }
+  | { readonly share: number }
+  | { readonly column: string; readonly value: string };
+
 export interface NewFit {
   readonly definition: ServiceDefinition;
   /** Of the definition. */
   readonly fingerprint: string;
   readonly parameters: FittedParameters;
   readonly split: FitSplit;
+  /** By which the rows are found again; absent in fits of versions that kept only its words. */
+  readonly trainSplit?: TrainSplit;
   /** Manifest of the training set. */
   readonly training: Data;
   /** RFC 3339. */

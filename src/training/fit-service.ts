@@ -61,6 +61,7 @@ export async function fitService(request: FitRequest): Promise<FittedService> {
     fingerprint,
     parameters: step.value,
     split: { train: splitText(split), rowsTrain: rows.length, rowsTotal: set.rowCount },
+    trainSplit: split,
     training: JSON.parse(JSON.stringify(set.manifest)) as Data,
     created: formatMicros(ports.clock.now()),
   });

@@ -2,20 +2,14 @@
  * Which label rows of a training set are its train split: those that transformations are fitted to.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { formatMicros, type Micros } from "../base/micros.ts";
+import { formatMicros } from "../base/micros.ts";
 import { type QueryEngine, sqlName, sqlText } from "../offline-store/engine.ts";
+import type { TrainSplit } from "../registry/fitted-service.ts";
 import type { VectorToken } from "../schema/vector-token.ts";
 import { readLabelTimes } from "./computed-columns.ts";
 import type { Spine } from "./spine.ts";
 
-/**
- * Labels before a time; the earliest share of them, 0 to 1, rounded down, of equal times the earlier row; or
- * those where a column, as text, has a value.
- */
-export type TrainSplit =
-  | { readonly until: Micros }
-  | { readonly share: number }
-  | { readonly column: string; readonly value: string };
+export type { TrainSplit } from "../registry/fitted-service.ts";
 
 export function splitText(split: TrainSplit): string {
   if ("until" in split) return `label time < ${formatMicros(split.until)}`;

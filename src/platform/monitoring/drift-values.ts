@@ -28,7 +28,7 @@ import type { TrainingPorts } from "../../training/ports.ts";
 import { planService, type ServicePlan } from "../../training/service-plan.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import type { DriftSource } from "./drift-source.ts";
-import { fittedColumns } from "./fitted-columns.ts";
+import { fittedRows } from "./fitted-columns.ts";
 
 export interface DriftHouse {
   readonly context: Pick<RuntimeContext, "dataDir" | "openEngine" | "clock"> & {
@@ -77,14 +77,13 @@ async function valuesOf(house: DriftHouse, source: DriftSource, request: SideReq
     case "folded":
       return foldedValues(house, source, service, bounds);
     case "fit": {
-      const columns = await fittedColumns(house.ports, service, source.version);
+      const { columns, rows } = await fittedRows(house.ports, service, source.version);
       const builders = columns.map(({ type }) => profileBuilder(profileKindOf(type), bounds));
       for (const [i, column] of columns.entries()) {
-        for (let row = 0; row < column.rowCount; row++) builders[i]!.add(column.value(row));
+        for (const row of rows) builders[i]!.add(column.value(row));
       }
-      const vectors = columns[0]?.rowCount ?? 0;
       return {
-        ...timeless(service, vectors, featureColumns(planService(house.ports, referenceOfId(service))), builders),
+        ...timeless(service, rows.length, featureColumns(planService(house.ports, referenceOfId(service))), builders),
         fit: source.version,
       };
     }

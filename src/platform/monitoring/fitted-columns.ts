@@ -1,5 +1,6 @@
 /**
- * The vectors that a fit's transformations were fitted to, joined again from its label rows and transformed by it.
+ * The vectors that a fit's transformations were fitted to, those of its train split, joined again from its label rows and
+ * transformed by it.
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -16,12 +17,18 @@ type FitManifest = Pick<TrainingManifest, "knowledge" | "boundary"> & {
   readonly spine: TrainingManifest["spine"] & { readonly tokenColumn?: string | null };
 };
 
-/** One a feature, a slot a label row. `id`: of the service. Throws `FIT_UNKNOWN`, `VALUES_MISSING` where the label rows are not there any more. */
-export async function fittedColumns(
-  ports: TrainingPorts,
-  id: string,
-  version: number,
-): Promise<readonly FeatureColumn[]> {
+export interface FittedRows {
+  /** One a feature, a slot a label row. */
+  readonly columns: readonly FeatureColumn[];
+  /** The label rows that were fitted to, ascending. */
+  readonly rows: Int32Array;
+}
+
+/**
+ * `id`: of the service. Throws `FIT_UNKNOWN`, `VALUES_MISSING` where the label rows are not there any more, or it is not known
+ * which of them were fitted to.
+ */
+export async function fittedRows(ports: TrainingPorts, id: string, version: number): Promise<FittedRows> {
   const service = referenceOfId(id);
   const fit = ports.fits.fitFor(id, ports.registry.service(service).fingerprint, version);
   const { spine, knowledge, boundary, services } = fit.training as unknown as FitManifest;
@@ -32,10 +39,14 @@ export async function fittedColumns(
       hint: "compare with a training set instead: file:PATH",
     });
   }
-  const { columns } = await train({
+  const { rowsTrain, rowsTotal } = fit.split;
+  const split = fit.trainSplit ?? (rowsTrain === rowsTotal ? { share: 1 } : null);
+  if (split === null) throw unknownRows(version, rowsTrain, rowsTotal);
+  const { columns, trainRows } = await train({
     ports,
     service,
     fit: version,
+    split,
     labels: {
       path: spine.path,
       ...(spine.timeColumn === null ? {} : { timeColumn: spine.timeColumn }),
@@ -46,7 +57,19 @@ export async function fittedColumns(
     ...(boundary === null ? {} : { boundary }),
     allowAfterLog: true,
   });
-  return columns;
+  if (trainRows!.length !== rowsTrain) throw unknownRows(version, rowsTrain, rowsTotal);
+  return { columns, rows: trainRows! };
+}
+
+function unknownRows(version: number, rowsTrain: number, rowsTotal: number): OnefoldError {
+  return new OnefoldError(
+    "VALUES_MISSING",
+    `it is not known which ${rowsTrain} of ${rowsTotal} label rows fit ${version} was fitted to`,
+    {
+      where: `fit ${version}`,
+      hint: "fit again, which keeps that, or compare with a training set of these rows: file:PATH",
+    },
+  );
 }
 
 /** Null of what cannot be read. */

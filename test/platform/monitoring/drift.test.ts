@@ -1,5 +1,6 @@
 /** Drift of a platform's own values: served, logged, folded and in training sets, against what they were. */
-import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -217,6 +218,40 @@ describe("drift detection", () => {
     ).rejects.toMatchObject({
       code: "VALUES_MISSING",
     });
+  });
+
+  it("compares with the train split of a fit alone, and with none where it is not known which rows that were", async () => {
+    await serve(0);
+    await serve(1, CHANGED);
+    clock.advanceTo(at(2));
+    const labels = join(folder, "labels.csv");
+    const rows = [1.5, 0.5].flatMap((hour) =>
+      Array.from({ length: RIDERS }, (_, i) => `r${i},${time(hour)},${hour < 1 ? "train" : "test"}`),
+    );
+    await writeFile(labels, `rider_id,event_timestamp,part\n${rows.join("\n")}\n`);
+    const report = (fit: number) =>
+      platform.drift.report({ service: "scaled", baseline: `fit:${fit}`, current: "last:24h" });
+    for (const [i, split] of [{ column: "part", value: "train" }, { share: 0.5 }, { until: at(1) }].entries()) {
+      const { split: fitted } = await platform.fit({ service: "scaled", labels, split });
+      expect(fitted).toMatchObject({ rowsTrain: RIDERS, rowsTotal: 2 * RIDERS });
+      await platform.vector("scaled", { rider_id: "r0" });
+      const { baseline, features } = await report(i + 1);
+      expect(baseline.window.vectors).toBe(RIDERS);
+      const { reference } = named(features, "fare") as unknown as { readonly reference: Record<string, number> };
+      expect(reference["count"]).toBe(RIDERS);
+      expect(Math.abs(reference["mean"]!)).toBeLessThan(1e-9);
+    }
+
+    // As it was stored before fits kept their split.
+    await platform.close();
+    const path = join(folder, "data", "registry", "fits", "scaled", "1.json");
+    const { content } = JSON.parse(await readFile(path, "utf8")) as { readonly content: Record<string, unknown> };
+    const { trainSplit: _, ...former } = content;
+    const sha256 = createHash("sha256").update(JSON.stringify(former)).digest("hex");
+    await writeFile(path, JSON.stringify({ format: 1, sha256, content: former }));
+    await open();
+    await expect(report(1)).rejects.toMatchObject({ code: "VALUES_MISSING", where: "fit 1" });
+    expect((await report(2)).baseline.window.vectors).toBe(RIDERS);
   });
 
   it("tells of the last whole hour as signals, against the week before or the baseline that was chosen", async () => {
