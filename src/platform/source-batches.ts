@@ -7,7 +7,7 @@ import type { BatchSourceDefinition } from "../define/definition.ts";
 import { definitionText } from "../fold/canonical-json.ts";
 import { BatchLoop } from "../ingest/batch/batch-loop.ts";
 import { BatchReader, type RunOptions } from "../ingest/batch/batch-reader.ts";
-import type { BatchRun } from "../ingest/batch/batch-state.ts";
+import type { BatchRun, LogMark } from "../ingest/batch/batch-state.ts";
 import { TurnQueue } from "../base/turn-queue.ts";
 import type { PushResult, RowNames } from "../ingest/pipeline.ts";
 import type { PollGauges } from "../monitor/metrics/monitored-house.ts";
@@ -25,6 +25,8 @@ interface Running {
 export interface SourceBatchesOptions {
   readonly context: RuntimeContext;
   push(source: string, rows: readonly unknown[], nameOf: RowNames): Promise<PushResult>;
+  /** As `BatchReaderOptions.closedLog`. */
+  closedLog(source: string): LogMark | null;
 }
 
 export class SourceBatches {
@@ -82,7 +84,7 @@ export class SourceBatches {
   }
 
   async #refreshNow(): Promise<void> {
-    const { context, push } = this.#options;
+    const { context, push, closedLog } = this.#options;
     const { clock, dataDir, registry } = context;
     const wanted = registry.sources().flatMap(({ definition }) => (definition.kind === "batch" ? [definition] : []));
     for (const source of wanted) {
@@ -102,6 +104,7 @@ export class SourceBatches {
           readTable: readDeltaFiles,
           environment: (name) => process.env[name],
           push: (rows, nameOf) => push(source.name, rows, nameOf),
+          closedLog: () => closedLog(source.name),
         });
         this.#running.set(source.name, { definition, reader, loop: null });
       }

@@ -7,6 +7,7 @@ import type { SourceDefinition } from "../define/definition.ts";
 import type { ViewState } from "../fold/view-fold.ts";
 import { Archiver, archiveLog } from "../ingest/archiver.ts";
 import type { RefoldedRun } from "../ingest/correction-run.ts";
+import { readBatchState } from "../ingest/batch/batch-state.ts";
 import { diskStorage } from "../ingest/disk-storage.ts";
 import type { LogEvent } from "../ingest/event.ts";
 import type { FileEventLog } from "../ingest/file-event-log.ts";
@@ -96,6 +97,7 @@ export class SourceParts {
             onReplay: (done: number, total: number) => onProgress({ phase: `log of ${this.source.name}`, done, total }),
           }),
     });
+    await this.#raiseToMark();
     // Plans hold runners of the pipeline before, which fold no more.
     this.#context.revision.count += 1;
     this.#archiver = new Archiver({
@@ -108,6 +110,14 @@ export class SourceParts {
     this.#notTakenUp = null;
     this.pipeline.log.raiseKnownTime(historyEndsAt);
     this.#historyEndsAt = historyEndsAt;
+  }
+
+  /** What a run has read up to then stays complete, also where the clock was set back since. */
+  async #raiseToMark(): Promise<void> {
+    if (this.source.kind !== "batch") return;
+    // Where it cannot be read nobody trains by it, and no run succeeds.
+    const state = await readBatchState(this.#context.dataDir, this.source.name).catch(() => null);
+    if (state?.complete != null) this.pipeline.log.raiseKnownTime(state.complete.upTo + 1);
   }
 
   /** What is known of history beside a table that is refused; null where it is not. Throws `TABLE_INVALID` where nothing is known. */

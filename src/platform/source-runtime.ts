@@ -14,6 +14,7 @@
  * what is refused is needed to go on at all, for a correction in the log or for history that may have come, it stops in the same way,
  * and is opened anew once the table can be read.
  */
+import type { LogMark } from "../ingest/batch/batch-state.ts";
 import { refuseBlocked } from "../ingest/blocked-push.ts";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { TurnQueue } from "../base/turn-queue.ts";
@@ -168,6 +169,12 @@ export class SourceRuntime {
 
   closedUpTo(): number {
     return this.#pipeline.closedUpTo();
+  }
+
+  /** The same with the place in the log behind all that is known by then; null where the source has stopped. */
+  closedLog(): LogMark | null {
+    if (!this.#parts.hasPipeline || this.#stopped !== null) return null;
+    return { upTo: this.closedUpTo(), position: this.#pipeline.log.nextOffset };
   }
 
   async push(rows: readonly unknown[], faults?: RowFaults, nameOf?: RowNames): Promise<PushResult> {

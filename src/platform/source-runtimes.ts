@@ -55,6 +55,7 @@ export class SourceRuntimes {
     this.#batches = new SourceBatches({
       context,
       push: (source, rows, nameOf) => this.get(source).push(rows, undefined, nameOf),
+      closedLog: (source) => this.#runtimes.get(source)?.closedLog() ?? null,
     });
   }
 

@@ -2,6 +2,7 @@
  * Training, audit, explain and preview see the house through these ports.
  */
 import type { ViewDefinition } from "../define/definition.ts";
+import { readBatchState } from "../ingest/batch/batch-state.ts";
 import { openEventArchive } from "../offline-store/delta-event-archive.ts";
 import type { EventArchive } from "../offline-store/event-archive.ts";
 import type { TrainingPorts } from "../training/ports.ts";
@@ -12,7 +13,7 @@ import type { SourceRuntimes } from "./source-runtimes.ts";
 /** What training needs of a platform, or of the part of one that only builds training sets. */
 export type TrainingContext = Pick<
   RuntimeContext,
-  "catalog" | "clock" | "registry" | "fits" | "engine" | "offline" | "openEngine" | "workerTables"
+  "catalog" | "clock" | "dataDir" | "registry" | "fits" | "engine" | "offline" | "openEngine" | "workerTables"
 >;
 
 /**
@@ -21,7 +22,7 @@ export type TrainingContext = Pick<
  */
 export function openTrainingPorts(context: TrainingContext, sources: SourceRuntimes | null): TrainingPorts {
   const workerTables = context.workerTables === undefined ? null : new WorkerTables(context.workerTables, context);
-  const { catalog, clock, registry, fits, engine, offline } = context;
+  const { catalog, clock, dataDir, registry, fits, engine, offline } = context;
   const opened = new Map<string, Promise<EventArchive>>();
   return {
     clock,
@@ -43,6 +44,12 @@ export function openTrainingPorts(context: TrainingContext, sources: SourceRunti
     closedUpTo: (source) => {
       if (workerTables?.has(registry.source(source).definition) === true) return null;
       return sources?.get(source).closedUpTo() ?? null;
+    },
+    completeUpTo: async (source) => {
+      if (sources !== null || registry.source(source).definition.kind !== "batch") return null;
+      // One that cannot be read says nothing.
+      const state = await readBatchState(dataDir, source).catch(() => null);
+      return state?.complete ?? null;
     },
     openEngine: (settings) => context.openEngine(settings),
   };

@@ -31,8 +31,10 @@ export interface LogSnapshot {
 export async function snapshotLog(ports: TrainingPorts, source: string): Promise<LogSnapshot> {
   // Asked before the archive is brought up to date: what is closed now is in it then.
   const closedUpTo = ports.closedUpTo(source) ?? Number.NEGATIVE_INFINITY;
+  const complete = await ports.completeUpTo(source);
   const files = await (await ports.archive(source)).files();
-  return { files, logEnd: Math.max(files.lastKnownTime, closedUpTo) };
+  const isArchivedTo = complete !== null && files.liveEnd >= complete.position;
+  return { files, logEnd: Math.max(files.lastKnownTime, closedUpTo, isArchivedTo ? complete.upTo : closedUpTo) };
 }
 
 /** The logs of all sources that the views are folded from, by source. */
@@ -71,6 +73,6 @@ export function afterLogError(rows: number, total: number, snapshots: ReadonlyMa
   const ends = [...snapshots].map(([name, { logEnd }]) => `${name} ${formatLogEnd(logEnd) ?? "has no events"}`);
   return new OnefoldError("SPINE_AFTER_LOG", `${rows} of ${total} label rows lie after the end of the log`, {
     where: `the log of each source ends at: ${ends.join("; ")}`,
-    hint: "events for them may still arrive: import or archive those first, or keep the rows, flagged in the output: `onefold train --allow-after-log`, `allowAfterLog` in code",
+    hint: "events for them may still arrive: import or archive those first, or wait for the next run of a batch source, or keep the rows, flagged in the output: `onefold train --allow-after-log`, `allowAfterLog` in code",
   });
 }

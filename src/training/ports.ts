@@ -35,6 +35,11 @@ export interface TrainingPorts {
    * null where this process cannot tell; the known time of the last archived event then stands for it.
    */
   closedUpTo(source: string): number | null;
+  /**
+   * Time up to which what is in the log below an offset is all that will ever be known, as it is stored for whoever does not own
+   * the log; null where nothing is.
+   */
+  completeUpTo(source: string): Promise<{ readonly upTo: number; readonly position: number } | null>;
   /** A fresh engine with a catalog of its own, by default with the platform's limits. The caller closes it. */
   openEngine(settings?: EngineSettings): Promise<QueryEngine>;
 }

@@ -64,6 +64,7 @@ export class TrainingWorld {
       view: (name: string, version: ViewDefinition["version"]) => catalog.view(name, version),
       archive: (source) => this.archive(source),
       closedUpTo: () => this.closedUpTo,
+      completeUpTo: async () => null,
       openEngine: () => openDuckDb({ threads: 2 }),
     };
   }

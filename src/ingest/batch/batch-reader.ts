@@ -19,6 +19,7 @@ import {
   batchFolder,
   type BatchRun,
   type BatchState,
+  type LogMark,
   NEVER_READ,
   readBatchState,
   type StagedRun,
@@ -42,6 +43,8 @@ export interface BatchReaderOptions {
   openEngine(): Promise<QueryEngine>;
   readonly readTable: TableReader;
   environment(name: string): string | undefined;
+  /** How far the source's log is closed now; null where that is not known. */
+  closedLog(): LogMark | null;
   /** Resolves once the rows are durable and folded. `nameOf` names each row, by its index, whatever it holds. */
   push(rows: readonly unknown[], nameOf: (index: number) => string): Promise<PushResult>;
 }
@@ -133,7 +136,18 @@ export class BatchReader {
       const { counts, newestEventTime } = await this.#takeIn(staged, state.newestEventTime, options);
       const { changedFiles, files, watermark, tableVersion, tableId } = staged;
       const done: BatchRun = { ...begun, ...counts, changedFiles, status: "succeeded", endedAt: clock.now() };
-      state = { ...state, files, watermark, tableVersion, tableId, newestEventTime, staged: null, failures: 0 };
+      const complete = laterMark(state.complete, staged.readAt, this.#options.closedLog());
+      state = {
+        ...state,
+        files,
+        watermark,
+        tableVersion,
+        tableId,
+        newestEventTime,
+        staged: null,
+        complete,
+        failures: 0,
+      };
       await this.#write({ ...state, runs: withRun(state.runs, done) });
       await this.#clean();
       return done;
@@ -149,13 +163,15 @@ export class BatchReader {
   }
 
   async #stage(state: BatchState, run: string, signal: AbortSignal): Promise<StagedRun> {
-    const { dataDir, source, openEngine, environment, readTable } = this.#options;
+    const { clock, dataDir, source, openEngine, environment, readTable } = this.#options;
     await this.#clean();
+    const readAt = clock.now();
     const engine = await openEngine();
     const interrupt = (): void => engine.interrupt();
     signal.addEventListener("abort", interrupt);
     try {
-      return await stageRun({ dataDir, source, state, run, engine, environment, readTable, signal });
+      const staged = await stageRun({ dataDir, source, state, run, engine, environment, readTable, signal });
+      return { ...staged, readAt };
     } finally {
       signal.removeEventListener("abort", interrupt);
       await engine.close();
@@ -256,6 +272,16 @@ export class BatchReader {
     await writeBatchState(this.#options.dataDir, this.#options.source.name, state);
     this.#unwritten = 0;
   }
+}
+
+/**
+ * Rows that the run did not find become known behind it: the log gives no known time at or before one up to which it was closed.
+ * What was there when the run began to read is in the log by now, however the clock went meanwhile.
+ */
+function laterMark(before: LogMark | null, readAt: number | undefined, log: LogMark | null): LogMark | null {
+  if (readAt === undefined || log === null) return before;
+  const upTo = Math.min(readAt - 1, log.upTo);
+  return upTo > (before?.upTo ?? Number.NEGATIVE_INFINITY) ? { upTo, position: log.position } : before;
 }
 
 /** A run whose process ended first, and which had copied nothing that could be gone on with. */

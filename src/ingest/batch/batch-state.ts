@@ -54,6 +54,8 @@ export interface StagedPart {
 
 export interface StagedRun {
   readonly run: string;
+  /** When it was begun to be read; absent in copies of an earlier version. */
+  readonly readAt?: number;
   readonly parts: readonly StagedPart[];
   readonly changedFiles: readonly string[];
   /** What is read once the run has succeeded. */
@@ -61,6 +63,12 @@ export interface StagedRun {
   readonly watermark: string | null;
   readonly tableVersion: number | null;
   readonly tableId: string | null;
+}
+
+/** Of a source's log: every row that is known at or before `upTo`, or ever will be, has an offset before `position`. */
+export interface LogMark {
+  readonly upTo: number;
+  readonly position: number;
 }
 
 export interface BatchState {
@@ -76,6 +84,8 @@ export interface BatchState {
   readonly newestEventTime: number | null;
   readonly lastScheduledFor: number | null;
   readonly staged: StagedRun | null;
+  /** Up to when runs that succeeded have read the source; null before the first. */
+  readonly complete: LogMark | null;
   /** Runs that failed since one succeeded. */
   readonly failures: number;
   /** Null while nobody runs the schedule. */
@@ -93,6 +103,7 @@ export const NEVER_READ: BatchState = {
   newestEventTime: null,
   lastScheduledFor: null,
   staged: null,
+  complete: null,
   failures: 0,
   nextDueAt: null,
   runs: [],

@@ -30,6 +30,7 @@ export function openOnlineDrift(
       });
     },
     closedUpTo: () => null,
+    completeUpTo: async () => null,
     openEngine,
   };
   const context = { dataDir, clock, openEngine, offline: { find: async () => null } };

@@ -76,6 +76,7 @@ async function buildSet(
     const ports = openTrainingPorts(
       {
         clock,
+        dataDir: house.dataDir,
         registry,
         fits: await openFitStore(house.registryFolder),
         catalog: new ViewCatalog(registry),

@@ -7,7 +7,7 @@ import { ReplayClock } from "../../../src/base/clock.ts";
 import { OnefoldError } from "../../../src/base/errors.ts";
 import { parseMicros } from "../../../src/base/micros.ts";
 import { BatchReader } from "../../../src/ingest/batch/batch-reader.ts";
-import { batchFolder, readBatchState } from "../../../src/ingest/batch/batch-state.ts";
+import { batchFolder, type LogMark, readBatchState } from "../../../src/ingest/batch/batch-state.ts";
 import { TurnQueue } from "../../../src/base/turn-queue.ts";
 import { openDuckDb } from "../../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../../src/offline-store/engine.ts";
@@ -16,6 +16,7 @@ import { batch, t } from "../../../src/index.ts";
 interface Read {
   readonly format?: "parquet" | "csv" | "ndjson";
   readonly location?: string;
+  readonly closedLog?: () => LogMark | null;
   readonly push?: (rows: readonly unknown[]) => Promise<never>;
 }
 
@@ -31,11 +32,40 @@ function readerOf(dataDir: string, openEngine: () => Promise<QueryEngine>, read:
     openEngine,
     readTable: () => Promise.reject(new Error("it reads no table")),
     environment: () => undefined,
+    closedLog: read.closedLog ?? (() => null),
     push: read.push ?? (() => Promise.reject(new Error("nothing is pushed"))),
   });
 }
 
 describe("a reader of a batch source", () => {
+  it("says how far it is complete: to when it was read, no further than its log is closed, and never less", async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), "onefold-batch-reader-"));
+    const now = parseMicros("2026-03-01T00:00:00Z");
+    let log: LogMark | null = null;
+    const reader = readerOf(dataDir, () => openDuckDb({}), { closedLog: () => log });
+    for (const [closed, expected] of [
+      [null, null],
+      [{ upTo: Number.NEGATIVE_INFINITY, position: 0 }, null],
+      [
+        { upTo: now - 10, position: 3 },
+        { upTo: now - 10, position: 3 },
+      ],
+      [
+        { upTo: now - 20, position: 4 },
+        { upTo: now - 10, position: 3 },
+      ],
+      [
+        { upTo: now + 10, position: 5 },
+        { upTo: now - 1, position: 5 },
+      ],
+    ] as const) {
+      log = closed;
+      await reader.run();
+      expect((await readBatchState(dataDir, "ratings")).complete).toEqual(expected);
+    }
+    await rm(dataDir, { recursive: true });
+  });
+
   it("tells of the first failure where the state cannot be written, either, and counts it", async () => {
     const dataDir = await mkdtemp(join(tmpdir(), "onefold-batch-reader-"));
     const folder = batchFolder(dataDir, "ratings");
