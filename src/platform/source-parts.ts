@@ -117,7 +117,8 @@ export class SourceParts {
     if (this.source.kind !== "batch") return;
     // Where it cannot be read nobody trains by it, and no run succeeds.
     const state = await readBatchState(this.#context.dataDir, this.source.name).catch(() => null);
-    if (state?.complete != null) this.pipeline.log.raiseKnownTime(state.complete.upTo + 1);
+    const upTo = state?.complete?.upTo;
+    if (upTo !== undefined) this.pipeline.log.raiseKnownTime(upTo + 1);
   }
 
   /** What is known of history beside a table that is refused; null where it is not. Throws `TABLE_INVALID` where nothing is known. */

@@ -80,6 +80,7 @@ async function reportsOf(
   services: readonly string[] | null,
 ): Promise<DriftReport[]> {
   if (options.service !== undefined) return [await drift.report({ service: options.service, ...askedOf(options) })];
+  await drift.checkSides(options);
   const reports: DriftReport[] = [];
   let refused: OnefoldError | null = null;
   for (const service of services ?? (await drift.services())) {

@@ -1,6 +1,9 @@
 /**
  * Drift as it is asked for: reports, the baseline that is chosen for a service, and signals.
  */
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
+import { OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
 import { referenceOfId, serviceId } from "../../define/service-version.ts";
 import type { DriftSettings } from "../../monitor/drift/choose-measure.ts";
@@ -33,6 +36,14 @@ export interface DriftOptions {
 
 const CURRENT = "last:24h";
 
+async function refuseUnreadable(path: string): Promise<void> {
+  try {
+    await access(path, constants.R_OK);
+  } catch (cause) {
+    throw new OnefoldError("FILE_UNREADABLE", `${path} cannot be opened`, { where: path, cause });
+  }
+}
+
 export class DriftDesk {
   readonly #house: DriftHouse;
   readonly #flush: (exact: boolean) => Promise<void>;
@@ -64,9 +75,21 @@ export class DriftDesk {
     const now = clock.now();
     const currentText = options.current ?? CURRENT;
     const currentSource = parseDriftSource(currentText, now);
+    const baselineOf = () => this.#baseline({ ...options, service }, currentSource, now);
+    // What was asked for is looked for first: where nothing was served, what is wrong with it would not be told.
+    const asked = options.baseline === undefined ? null : await baselineOf();
     const current = await driftSide(this.#house, currentSource, { service, text: currentText, exact, of });
-    const baseline = await this.#baseline({ ...options, service }, currentSource, now);
+    const baseline = asked ?? (await baselineOf());
     return driftReport(baseline, current, settings, now);
+  }
+
+  /** Throws what `report` throws of sides whatever the service: those not understood, files that cannot be read. */
+  async checkSides({ baseline, current }: Pick<DriftOptions, "baseline" | "current">): Promise<void> {
+    for (const text of [baseline, current]) {
+      if (text === undefined) continue;
+      const source = parseDriftSource(text, this.#house.context.clock.now());
+      if (source.kind === "file") await refuseUnreadable(source.path);
+    }
   }
 
   /** What current values are compared with from now on, as a sketch. Throws as `report`. */

@@ -331,6 +331,28 @@ describe("drift detection", () => {
     });
   });
 
+  it("says first what is wrong with the baseline that is asked for, where nothing was served", async () => {
+    const missing = join(folder, "nofile.parquet");
+    for (const [baseline, told] of [
+      ["foo", { code: "REQUEST_INVALID" }],
+      [`range:${time(1)}..${time(0)}`, { code: "REQUEST_INVALID" }],
+      [`file:${missing}`, { code: "FILE_UNREADABLE", message: expect.stringContaining(missing) as string }],
+      ["training:none", { code: "VALUES_MISSING", message: expect.stringContaining("training:none") as string }],
+      ["chosen", { code: "VALUES_MISSING", message: expect.stringContaining("in chosen") as string }],
+    ] as const) {
+      await expect(platform.drift.report({ service: "fares", baseline }), baseline).rejects.toMatchObject(told);
+    }
+    const sides = (baseline: string) => platform.drift.checkSides({ baseline });
+    await expect(sides("foo")).rejects.toMatchObject({ code: "REQUEST_INVALID" });
+    await expect(sides(`file:${missing}`)).rejects.toMatchObject({ code: "FILE_UNREADABLE", where: missing });
+    await sides("last:1h");
+    // Where none is asked for, what is missing is what was served.
+    await expect(platform.drift.report({ service: "fares" })).rejects.toMatchObject({
+      code: "VALUES_MISSING",
+      message: expect.stringContaining("last:24h") as string,
+    });
+  });
+
   it("looks at its part of the vectors, those that are given again as well", async () => {
     await platform.close();
     await open({ driftSampleRate: 0.25, servingLogSampleRate: 0, keptVectorsBytes: 1_000_000 });
