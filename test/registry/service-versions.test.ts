@@ -79,7 +79,7 @@ describeOnEach("a registry with versions of services", (backend) => {
     for (const one of [changed, { ...second, features: model.features }]) {
       const error = await refusal(() => registry.apply([one]));
       expect(error.code).toBe("DEFINITION_CHANGED");
-      expect(error.message).toContain("give it the next version");
+      expect(error.message).toContain("give it version 3");
     }
     // What is no part of its meaning may be bettered at any time.
     await registry.apply([{ ...second, description: "the newer one" }]);
