@@ -3,10 +3,10 @@
  * the definitions it exports and those they were built from.
  *
  * `onefold` itself stays outside the bundle and is this very package, so that the definitions are made by
- * the same code that reads them. The code of custom aggregations and on-demand views gets a fingerprint:
- * the hash of the bundle of the one module that wrote them, so that editing another module changes nothing.
+ * the same code that reads them. The functions of custom aggregations, custom transformations and on-demand views
+ * get a fingerprint, the hash of the code that they reach (`reached-code/`).
  */
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve, sep } from "node:path";
@@ -14,13 +14,14 @@ import { pathToFileURL } from "node:url";
 import { build, type BuildFailure, type BuildOptions, type Message, type Plugin } from "esbuild";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { moduleFile } from "../base/package-files.ts";
-import type { CustomAggregation } from "../define/aggregation-definition.ts";
 import { type DefinedAt, topOfStack } from "../define/defined-at.ts";
 import type { Definition, FeatureDefinition, ServiceDefinition } from "../define/definition.ts";
 import type { CustomTransformation, TransformationNode } from "../define/transformation-definition.ts";
 import { withReferences } from "../define/references.ts";
 import { nodesOf } from "../define/transformation-text.ts";
 import { circleHint, importCircle } from "./import-circle.ts";
+import type { CodeFingerprints } from "./reached-code/code-fingerprints.ts";
+import type { DefinitionCode } from "./reached-code/roots.ts";
 
 export interface LoadedDefinitions {
   /** What is referred to before what refers; each once. */
@@ -51,7 +52,7 @@ export async function loadDefinitions(path: string): Promise<LoadedDefinitions> 
       hint: "export what entity(), stream(), view() and service() return",
     });
   }
-  return { definitions: await withCodeFingerprints(definitions), files, code };
+  return { definitions: await withCodeFingerprints(definitions, code, file), files, code };
 }
 
 /** This package's public door, as source or as built. */
@@ -65,24 +66,17 @@ function isOurs(file: string): boolean {
 /** The specifier under which loaded code imports `onefold`. */
 export const DOOR_URL: string = pathToFileURL(DOOR).href;
 
-/** Leaves `onefold` outside the bundle, under the specifier `as`. */
-function doorAs(as: string): Plugin {
-  return {
-    name: "onefold",
-    setup(builder) {
-      builder.onResolve({ filter: /^onefold$/ }, () => ({ path: as, external: true }));
-      // The package's own tests import the door by its path.
-      builder.onResolve({ filter: /index\.[tj]s$/ }, ({ path, resolveDir }) =>
-        resolve(resolveDir, path) === DOOR ? { path: as, external: true } : undefined,
-      );
-    },
-  };
-}
-
-/** This very package: definitions are made by the code that reads them. */
-const thisDoor: Plugin = doorAs(DOOR_URL);
-/** By name only, for bundles that are hashed: where the package is installed does not count. */
-const doorByName: Plugin = doorAs("onefold");
+/** Leaves `onefold` outside the bundle, as this very package: definitions are made by the code that reads them. */
+const thisDoor: Plugin = {
+  name: "onefold",
+  setup(builder) {
+    builder.onResolve({ filter: /^onefold$/ }, () => ({ path: DOOR_URL, external: true }));
+    // The package's own tests import the door by its path.
+    builder.onResolve({ filter: /index\.[tj]s$/ }, ({ path, resolveDir }) =>
+      resolve(resolveDir, path) === DOOR ? { path: DOOR_URL, external: true } : undefined,
+    );
+  },
+};
 
 /** How the project's own code becomes one ES module that Node 20 runs. */
 export const COMMON: Readonly<Pick<BuildOptions, "bundle" | "format" | "platform" | "target" | "logLevel">> = {
@@ -202,20 +196,36 @@ function isDefinition(value: unknown): value is Definition {
   );
 }
 
-async function withCodeFingerprints(definitions: readonly Definition[]): Promise<Definition[]> {
-  const hashes = new Map<string, Promise<string>>();
-  const hashOf = (module: string): Promise<string> => {
-    const known = hashes.get(module) ?? hashModule(module);
-    hashes.set(module, known);
-    return known;
+/** What hashes the code of a definition's functions, given by the options' names. */
+type HashOf = (
+  functions: Readonly<Record<string, DefinitionCode | undefined>>,
+  definedAt: DefinedAt | undefined,
+) => Promise<string>;
+
+async function withCodeFingerprints(
+  definitions: readonly Definition[],
+  code: string,
+  file: string,
+): Promise<Definition[]> {
+  let fingerprints: Promise<CodeFingerprints> | undefined;
+  const hashOf: HashOf = async (functions, definedAt) => {
+    fingerprints ??= readCode(code, file);
+    return (await fingerprints).of(functions, definedAt);
   };
   return Promise.all(definitions.map((definition) => withCodeFingerprint(definition, hashOf)));
 }
 
-type HashOf = (module: string) => Promise<string>;
+/** The parser is loaded only where there is a function to read. */
+async function readCode(code: string, file: string): Promise<CodeFingerprints> {
+  const { CodeFingerprints } = await import("./reached-code/code-fingerprints.ts");
+  return new CodeFingerprints(code, { door: DOOR_URL, url: pathToFileURL(file).href });
+}
 
 async function withCodeFingerprint(definition: Definition, hashOf: HashOf): Promise<Definition> {
-  if (definition.kind === "on-demand") return withHash(definition, hashOf);
+  if (definition.kind === "on-demand") {
+    const { compute, definedAt } = definition;
+    return Object.freeze({ ...definition, codeFingerprint: await hashOf({ compute }, definedAt) });
+  }
   if (definition.kind === "service") return withTransformHashes(definition, hashOf);
   if (definition.kind !== "view" || definition.features.every((feature) => feature.aggregation.custom === undefined)) {
     return definition;
@@ -227,10 +237,9 @@ async function withCodeFingerprint(definition: Definition, hashOf: HashOf): Prom
 async function withCustomHash(feature: FeatureDefinition, hashOf: HashOf): Promise<FeatureDefinition> {
   const { custom } = feature.aggregation;
   if (custom === undefined) return feature;
-  const aggregation = Object.freeze({
-    ...feature.aggregation,
-    custom: await withHash<CustomAggregation>(custom, hashOf),
-  });
+  const { empty, add, merge, read, definedAt } = custom;
+  const codeFingerprint = await hashOf({ empty, add, merge, read }, definedAt);
+  const aggregation = Object.freeze({ ...feature.aggregation, custom: Object.freeze({ ...custom, codeFingerprint }) });
   return Object.freeze({ ...feature, aggregation });
 }
 
@@ -238,7 +247,10 @@ async function withTransformHashes(service: ServiceDefinition, hashOf: HashOf): 
   const { transform = [] } = service;
   const hashed = new Map<CustomTransformation, CustomTransformation>();
   for (const node of transform.flatMap((one) => nodesOf(one.node))) {
-    if (node.op === "custom") hashed.set(node.custom, await withHash(node.custom, hashOf));
+    if (node.op !== "custom") continue;
+    const { fit, apply, definedAt } = node.custom;
+    const codeFingerprint = await hashOf({ fit, apply }, definedAt);
+    hashed.set(node.custom, Object.freeze({ ...node.custom, codeFingerprint }));
   }
   if (hashed.size === 0) return service;
   const replace = (node: TransformationNode): TransformationNode => {
@@ -251,30 +263,4 @@ async function withTransformHashes(service: ServiceDefinition, hashOf: HashOf): 
   };
   const replaced = transform.map((one) => Object.freeze({ ...one, node: replace(one.node) }));
   return Object.freeze({ ...service, transform: Object.freeze(replaced) });
-}
-
-/** Without a place there is no module to hash: the registry then takes the functions' own text. */
-async function withHash<T extends { readonly definedAt?: DefinedAt }>(code: T, hashOf: HashOf): Promise<T> {
-  if (code.definedAt === undefined) return code;
-  return Object.freeze({ ...code, codeFingerprint: await hashOf(code.definedAt.file) });
-}
-
-/**
- * SHA-256 of a module with all it reaches, without what is not used, comments and white space. Neither the
- * folder it lies in nor where this package is installed counts.
- */
-async function hashModule(module: string): Promise<string> {
-  const result = await build({
-    ...COMMON,
-    write: false,
-    entryPoints: [module],
-    absWorkingDir: dirname(module),
-    minifyWhitespace: true,
-    treeShaking: true,
-    legalComments: "none",
-    plugins: [doorByName],
-  }).catch((failure: BuildFailure) => {
-    throw unreadable(module, failure);
-  });
-  return createHash("sha256").update(result.outputFiles[0]!.contents).digest("hex");
 }

@@ -45,7 +45,7 @@ export type MadeTransformation<C extends FeatureClass, K extends Kind> = <const 
   input: T,
 ) => Transformation<NeedsOf<T, C>, ValueOfKind<K>, true>;
 
-/** Throws `DEFINITION_INVALID`. Keep its functions in a module of their own: its fingerprint is that module's. */
+/** Throws `DEFINITION_INVALID`. Its fingerprint is of the code that its functions reach. */
 export function customTransformation<I, K extends Kind, F = null>(
   name: string,
   functions: TransformationFunctions<I, F, K>,

@@ -35,7 +35,7 @@ function compare(path: string, before: Data | undefined, after: Data | undefined
   // Of a transformation, the text says all but the code of its custom parts.
   if (path.endsWith("codeFingerprint") || texts[0] === texts[1]) {
     return [
-      `${path}: the module that holds its functions, or one that it imports, changed (keep functions in a module of their own, which other edits do not touch)`,
+      `${path}: the code of its functions changed, or what they reach of other code (functions, constants and packages that they mention)`,
     ];
   }
   return [`${path}: ${texts[0]} -> ${texts[1]}`];

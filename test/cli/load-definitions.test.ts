@@ -244,7 +244,7 @@ ${extra}
       return fingerprint(definitions.find(({ kind }) => kind === "view")!);
     };
 
-    it("stay the same while only other modules, comments, white space or unused exports change", async () => {
+    it("stay the same while only what is not reached, comments, white space or unused exports change", async () => {
       const before = await load({});
       expect(await load({})).toBe(before);
       expect(await load({ "features.ts": features("export const two = 2;") })).toBe(before);
@@ -258,7 +258,7 @@ ${extra}
       expect(await load({ "weight.ts": "export const weight = 3;\n" })).not.toBe(before);
     });
 
-    it("of custom transformations are their module's, however deep they stand in a service", async () => {
+    it("of custom transformations are of their code, however deep they stand in a service", async () => {
       const scaled = (body: string): string => `import { customTransformation, t } from "onefold";
 export const scaled = customTransformation("scaled", { output: t.float64(), apply: (value: number) => ${body} });
 `;

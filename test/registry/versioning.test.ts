@@ -283,7 +283,7 @@ describeOnEach("a registry", (backend) => {
       await registry.apply([user, payments, scored(1)]);
       const error = await refusal(() => registry.apply([scored(2)]));
       expect(error.code).toBe("DEFINITION_CHANGED");
-      expect(error.message).toMatch(/custom\.codeFingerprint: the module that holds its functions/);
+      expect(error.message).toMatch(/custom\.codeFingerprint: the code of its functions changed/);
     });
 
     it("is attached when loaded, and a view without its code or with other code is known", async () => {
@@ -357,9 +357,7 @@ describeOnEach("a registry", (backend) => {
         "transform.b: removed log1p(payments_1h)",
       ]);
       expect(linesOf(transformed({ a: halved(2) }), transformed({ a: halved(3) }))).toEqual([
-        expect.stringMatching(
-          /^transform\.a\.node: the module that holds its functions, or one that it imports, changed/,
-        ),
+        expect.stringMatching(/^transform\.a\.node: the code of its functions changed/),
       ]);
     });
 

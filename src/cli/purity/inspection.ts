@@ -15,8 +15,8 @@ export interface Finding {
   readonly name: string;
 }
 
-/** Changes its receiver. */
-const CHANGING: ReadonlySet<string> = new Set(
+/** Methods that change their receiver. */
+export const CHANGING: ReadonlySet<string> = new Set(
   "push pop shift unshift splice sort reverse fill copyWithin set add delete clear".split(" "),
 );
 const COLLECTIONS: ReadonlySet<string> = new Set(

@@ -7,7 +7,7 @@
  *     import { randomUUID as id } ...    -> node:crypto randomUUID
  *     const rules = { late: (x) => ...}  rules.late -> the project's arrow function
  */
-import { analyze, type Reference, type Variable } from "eslint-scope";
+import { analyze, type Reference, type Scope, type Variable } from "eslint-scope";
 import type * as tree from "estree";
 import { importedName } from "./impure-names.ts";
 import type { Node } from "./nodes.ts";
@@ -24,11 +24,13 @@ const CHAIN_MAX = 30;
 const GLOBAL_OBJECTS: ReadonlySet<string> = new Set(["globalThis", "global", "window", "self"]);
 
 export class Meanings {
+  readonly scopes: readonly Scope[];
   readonly #references = new Map<Node, Reference>();
 
   /** `program` needs ranges. */
   constructor(program: tree.Program) {
     const { scopes } = analyze(program, { ecmaVersion: 2024, sourceType: "module", ignoreEval: true });
+    this.scopes = scopes;
     for (const { references } of scopes) {
       for (const reference of references) this.#references.set(reference.identifier as tree.Identifier, reference);
     }

@@ -7,6 +7,8 @@ export interface SourcePlace {
   readonly file: string;
   /** From 1. */
   readonly line: number;
+  /** From 1. */
+  readonly column: number;
 }
 
 const INLINE_MAP = /\n\/\/# sourceMappingURL=data:application\/json;base64,([A-Za-z0-9+/=]+)\s*$/;
@@ -20,6 +22,11 @@ export function sourcePlaces(code: string): (line: number, column: number) => So
   return (line, column) => {
     const entry = map.findEntry(line - 1, column);
     if (!("originalSource" in entry) || entry.originalSource === undefined) return null;
-    return { file: resolve(payload.sourceRoot ?? "", entry.originalSource), line: entry.originalLine + 1 };
+    const { originalSource, originalLine, originalColumn } = entry;
+    return {
+      file: resolve(payload.sourceRoot ?? "", originalSource),
+      line: originalLine + 1,
+      column: originalColumn + 1,
+    };
   };
 }
