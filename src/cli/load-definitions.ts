@@ -208,9 +208,14 @@ async function withCodeFingerprints(
   file: string,
 ): Promise<Definition[]> {
   let fingerprints: Promise<CodeFingerprints> | undefined;
+  // One aggregation stands in many features; each call that makes one has an object of its own for its place.
+  const hashes = new Map<DefinedAt, string>();
   const hashOf: HashOf = async (functions, definedAt) => {
     fingerprints ??= readCode(code, file);
-    return (await fingerprints).of(functions, definedAt);
+    const known = definedAt && hashes.get(definedAt);
+    const hash = known ?? (await fingerprints).of(functions, definedAt);
+    if (definedAt !== undefined) hashes.set(definedAt, hash);
+    return hash;
   };
   return Promise.all(definitions.map((definition) => withCodeFingerprint(definition, hashOf)));
 }

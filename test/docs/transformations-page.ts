@@ -130,7 +130,7 @@ export const capped = customTransformation("capped", {
 \`\`\`
 
 Both functions are pure. \`fit\` returns JSON data, which \`apply\` is given frozen; null never reaches them. They are
-fingerprinted by the module they stand in: keep them in one of their own, as with [\`custom\`](definitions.md#aggregations).
+fingerprinted by [the code that they reach](definitions.md#what-counts-as-their-code).
 `;
 
 export function transformationsPage(): string {
