@@ -9,7 +9,7 @@ export function planText(plan: ReviewedPlan): string {
   const changes = plan.changes.filter(({ change }) => change !== "unchanged");
   return [
     changes.length === 0 ? "nothing to change" : changes.map(changeText).join("\n"),
-    section("computed from history:", plan.backfills.map(backfillText)),
+    section("computed from history:", backfillTexts(plan.backfills)),
     section("written anew, while pushes wait:", plan.rewrites.map(rewriteText)),
     section("retired, and still in the code:", plan.changes.filter(isRetired).map(retiredText)),
     section("registered, and not in the code; apply leaves them as they are:", plan.removed.map(removedText)),
@@ -41,9 +41,20 @@ export function brokenText({ effect, kind, name, why }: Broken): string {
   return `${effect === "stops" ? "breaks" : "changes"} ${kind} ${name}: ${why}`;
 }
 
-function backfillText({ view, why, cost, note }: PlannedBackfill): string {
-  if (cost === null) return `${view}, as ${why}: cost unknown: ${note}`;
-  return costText(`${view}, as ${why}`, cost).replaceAll("\n", "\n    ");
+/** Views whose costs are unknown for one reason stand together. */
+function backfillTexts(backfills: readonly PlannedBackfill[]): string[] {
+  const unknown = new Map<string, string[]>();
+  for (const { view, why, cost, note } of backfills) {
+    if (cost !== null) continue;
+    const reason = `as ${why}: cost unknown: ${note}`;
+    unknown.set(reason, [...(unknown.get(reason) ?? []), view]);
+  }
+  return [
+    ...[...unknown].map(([reason, views]) => `${views.join(", ")}, ${reason}`),
+    ...backfills.flatMap(({ view, why, cost }) =>
+      cost === null ? [] : [costText(`${view}, as ${why}`, cost).replaceAll("\n", "\n    ")],
+    ),
+  ];
 }
 
 function rewriteText({ table, rows, bytes, files }: PlannedRewrite): string {

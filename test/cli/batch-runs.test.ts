@@ -55,6 +55,14 @@ describe("onefold run", () => {
       result: { run: { status: "succeeded", rows: 2, accepted: 1, rejected: 1, attempts: 1, error: null } },
     });
     expect(await stars()).toBe(5);
+    const { result: listed } = await runJson(["sources"], folder);
+    expect(listed["sources"]).toMatchObject([
+      { name: "complaints", batch: { schedule: null, last_success_at: null, next_due_at: null } },
+      { name: "ratings", batch: { schedule: "0 3 1 1 *", last_success_at: expect.stringMatching(/^20/), failures: 0 } },
+    ]);
+    const { stdout: sources } = await runCli(["sources"], folder);
+    expect(sources).toMatch(/^ratings +batch +3 +0 3 1 1 \* +20[^ ]+ +nobody reads +0 +-/m);
+    expect(sources).toMatch(/^complaints +batch +3 +by hand +never +- +0 +-/m);
     await writeRatings("2.csv", "ana,2026-03-01T02:00:00Z");
     expect(await runJson(["run", "ratings"], folder)).toMatchObject({
       exitCode: 1,

@@ -99,7 +99,7 @@ describe("onefold, in a project that init wrote", () => {
     expect(readdirSync(project)).not.toContain(".onefold");
     const plan = await json("plan");
     expect(plan).toMatchObject({ exitCode: 0, result: { dirty: true, refused: false } });
-    expect((await text("apply")).stdout).toContain("+ view spending@1");
+    expect((await text("apply")).stdout).toMatch(/^\+ view spending@1[^]*\napplied: 4 added\n$/m);
     expect((await text("plan", "--check")).stdout).toBe("nothing to change\n");
     expect((await text("plan", "--check")).exitCode).toBe(0);
   });

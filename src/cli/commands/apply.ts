@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
-import type { ApplyConditions, Plan } from "../../registry/registry.ts";
+import type { ApplyConditions, Plan, PlannedChange } from "../../registry/registry.ts";
 import type { ReviewedPlan } from "../../platform/reviewed-plan.ts";
 import { applyApproved, processTerminal } from "../approval.ts";
 import { formatChanges } from "../change-text.ts";
@@ -106,5 +106,8 @@ function printPlan(plan: Plan, warnings: readonly Impurity[], options: StandardO
 }
 
 function formatPlan(plan: Plan): string {
-  return plan.dirty ? formatChanges(plan.changes) : "nothing to change";
+  if (!plan.dirty) return "nothing to change";
+  const count = (kind: PlannedChange["change"]): number => plan.changes.filter(({ change }) => change === kind).length;
+  const done = [`${count("add")} added`, `${count("change")} changed`].filter((part) => !part.startsWith("0 "));
+  return `${formatChanges(plan.changes)}\napplied: ${done.join(", ")}`;
 }
