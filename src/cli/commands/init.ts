@@ -6,6 +6,7 @@ import { Command, Option } from "commander";
 import { systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import { PACKAGE_ROOT } from "../../base/package-files.ts";
+import { installedFrom } from "../installed-from.ts";
 import { createOutput } from "../output.ts";
 import { sampleFiles } from "../sample-events.ts";
 
@@ -98,8 +99,8 @@ async function mergedManifest(target: string): Promise<{ readonly text: string; 
   const name = basename(target)
     .toLowerCase()
     .replaceAll(/[^a-z0-9-]+/g, "-");
-  // From a clone there is no registry to install from: the folder it runs from is what works.
-  const onefold = root.includes("node_modules") ? `^${own.version}` : `file:${root}`;
+  // The registry may not have it: what works is where this very package came from.
+  const onefold = await installedFrom(root, own.version);
   const devDependency = (dependency: string): Record<string, string> => ({
     [dependency]: own.devDependencies?.[dependency] ?? "latest",
   });
