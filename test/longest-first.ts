@@ -22,6 +22,7 @@ const LONGEST: readonly string[] = [
   "test/cli/kafka-corrections.test.ts",
   "test/cli/plan.test.ts",
   "test/cli/commands.test.ts",
+  "test/cli/closed-output.test.ts",
   "test/platform/workers.test.ts",
   "test/faults/forget-paused-worker.test.ts",
   "test/platform/kafka/forget-drafts.test.ts",
