@@ -69,6 +69,8 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
       askMonitoring(platform.monitoring, { desk: "alerts", call, given }),
     experiments: ({ call, given }: { call: string; given: readonly unknown[] }) =>
       askMonitoring(platform.monitoring, { desk: "experiments", call, given }),
+    letters: ({ call, given }: { call: string; given: readonly unknown[] }) =>
+      askMonitoring(platform.monitoring, { desk: "letters", call, given }),
     run: ({ source, from }: { source: string; from?: string }, onProgress: OnProgress, signal: AbortSignal) =>
       platform.runBatch(source, {
         ...(from === undefined ? {} : { from }),

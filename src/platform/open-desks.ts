@@ -1,5 +1,7 @@
-/** Opens the desks by which what is registered is changed while it serves, and offers them to other processes. */
+/** Opens the desks by which what is registered is changed while it serves, and dead letters seen to; offers them to other processes. */
 import type { ExperimentDesk } from "../serve/experiment-desk.ts";
+import { askedLetterDesk } from "./asked-letters.ts";
+import { DeadLetterDesk } from "./dead-letter-desk.ts";
 import { experimentDesk } from "./experiments/experiment-desk.ts";
 import { ShadowCounts } from "./experiments/shadow-counts.ts";
 import type { Owned, Shared } from "./platform-parts.ts";
@@ -30,6 +32,9 @@ export function openDesks(
   const versions = openVersionDesk(house, () => {
     if (!isShared) own("move an alias", "ask its server: onefold promote does");
   });
-  owned?.monitoring.watch({ experiments, versions });
+  if (owned !== null) {
+    const letters = askedLetterDesk(new DeadLetterDesk(context, owned.sources));
+    owned.monitoring.watch({ experiments, versions, letters });
+  }
   return { experiments, versions };
 }

@@ -4,6 +4,7 @@ import type { DriftDesk } from "./drift-desk.ts";
 import type { FeatureListDesk } from "./feature-list-desk.ts";
 import type { ExperimentDesk } from "./experiment-desk.ts";
 import type { ImportanceDesk } from "./importance-desk.ts";
+import type { LetterDesk } from "./letter-desk.ts";
 import type { QualityPort } from "./quality-port.ts";
 import type { VersionDesk } from "./version-desk.ts";
 
@@ -17,4 +18,6 @@ export interface MonitoringDesks {
   /** Absent where nothing can be registered. */
   readonly versions?: VersionDesk;
   readonly features?: FeatureListDesk;
+  /** Absent where no events are taken in. */
+  readonly letters?: LetterDesk;
 }

@@ -14,6 +14,7 @@ import { fitRoutes } from "./fit-routes.ts";
 import { freshnessRoutes } from "./freshness-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { importanceRoutes } from "./importance-routes.ts";
+import { letterRoutes } from "./letter-routes.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import type { ServePorts } from "./ports.ts";
 import { qualityRoutes } from "./quality-routes.ts";
@@ -31,6 +32,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...fitRoutes(ports),
     ...eventRoutes(ports),
     ...correctionRoutes(ports),
+    ...letterRoutes(ports),
     ...feastRoutes(reader, ports),
     ...trainingSetRoutes(ports),
     ...featureListRoutes(ports),

@@ -11,6 +11,7 @@ import type { DriftDesk } from "../../serve/drift-desk.ts";
 import type { FeatureListDesk } from "../../serve/feature-list-desk.ts";
 import type { ExperimentDesk } from "../../serve/experiment-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
+import type { LetterDesk } from "../../serve/letter-desk.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
 import type { VersionDesk } from "../../serve/version-desk.ts";
@@ -35,6 +36,7 @@ export function desksOf({
   experiments,
   versions,
   features,
+  letters,
 }: MonitoringDesks): MonitoringDesks {
   return {
     ...(alerts === undefined ? {} : { alerts }),
@@ -44,6 +46,7 @@ export function desksOf({
     ...(experiments === undefined ? {} : { experiments }),
     ...(versions === undefined ? {} : { versions }),
     ...(features === undefined ? {} : { features }),
+    ...(letters === undefined ? {} : { letters }),
   };
 }
 
@@ -54,6 +57,7 @@ export class Monitoring implements MonitoringDesks {
   drift?: DriftDesk;
   experiments?: ExperimentDesk;
   versions?: VersionDesk;
+  letters?: LetterDesk;
   /** Writes what was counted of usage so far. */
   keepUsage?: () => Promise<void>;
   features?: FeatureListDesk;
@@ -90,7 +94,7 @@ export class Monitoring implements MonitoringDesks {
 
   /** A part whose signals alerts ask for, and the desk that others may ask. To be told before anything is served. */
   watch(
-    desk: Pick<MonitoringDesks, "quality" | "drift" | "experiments" | "versions">,
+    desk: Pick<MonitoringDesks, "quality" | "drift" | "experiments" | "versions" | "letters">,
     sources: readonly NamedSignalSource[] = [],
   ): void {
     Object.assign(this, desk);

@@ -6,6 +6,7 @@ import type { DriftDesk } from "../../serve/drift-desk.ts";
 import type { FeatureListDesk } from "../../serve/feature-list-desk.ts";
 import type { ExperimentDesk } from "../../serve/experiment-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
+import type { LetterDesk } from "../../serve/letter-desk.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
 import type { VersionDesk } from "../../serve/version-desk.ts";
@@ -48,7 +49,13 @@ export function askedMonitoring(
     retire: ask("versions", "retire"),
   };
   const features: FeatureListDesk = { list: ask("features", "list") };
+  const letters: LetterDesk = {
+    list: ask("letters", "list"),
+    replay: ask("letters", "replay"),
+    resolve: ask("letters", "resolve"),
+  };
   return {
+    ...(offered.includes("letters") ? { letters } : {}),
     ...(offered.includes("experiments") ? { experiments } : {}),
     ...(offered.includes("versions") ? { versions } : {}),
     ...(offered.includes("quality") ? { quality } : {}),
