@@ -11,6 +11,8 @@ import { OnefoldError } from "../base/errors.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
 import type { SourceRuntimes } from "./source-runtimes.ts";
 
+export type { ReplayResult } from "../ingest/dead-letter-replay.ts";
+
 /** Which letters are meant. */
 export type LetterChoice = Pick<DeadLetterFilter, "stage" | "view" | "code" | "ids">;
 

@@ -22,7 +22,8 @@ it, whatever their windows; quantiles of one column share one sketch, whatever q
 With \`"metadata": "full"\` every served feature carries \`error\`: 0 where the value is exact, else the relative error
 that the table states (for topK and topCounts, by what share of all events a count may be too small, for topOther too
 large; for countSessions, by what share of itself it may be off). \`exact\` is true where the error is 0 and the window
-starts exactly where it should.
+starts exactly where it should: always so within an entity's newest 128 events, or as many as the view's
+[\`exactEvents\`](definitions.md#aggregations) says.
 
 Sketches are deterministic: their states and values have the same bits on every machine and Node version. The states of
 countDistinct and quantile are functions of the set of values alone, however events were merged. Hashes are

@@ -1,9 +1,7 @@
 /** `onefold dead-letters list | replay | resolve`: rows that were refused, why, and another try or an end of it. */
 import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
-import type { DeadLetter } from "../../ingest/pipeline.ts";
-import type { ReplayResult } from "../../ingest/dead-letter-replay.ts";
-import type { DeadLetterSurvey } from "../../platform/dead-letter-desk.ts";
+import type { DeadLetterSurvey, ReplayResult } from "../../platform/dead-letter-desk.ts";
 import { callServer } from "../http-call.ts";
 import { parseCount } from "../option-values.ts";
 import { createOutput } from "../output.ts";
@@ -37,7 +35,7 @@ interface ResolveOptions extends StandardOptions, UrlOption {
 
 /** As the server answers. */
 interface Listed {
-  readonly dead_letters: readonly DeadLetter[];
+  readonly dead_letters: DeadLetterSurvey["letters"];
   readonly dropped: number;
 }
 interface Replayed extends Omit<ReplayResult, "notReplayable"> {
