@@ -153,7 +153,8 @@ describe("an entity that is forgotten", () => {
     const state = { ...fires, ...times, countedEndMicros: 1, wellSinceMicros: null };
     const found = [{ ...FOUND, p_value: null, adjusted_p_value: null }];
     const notice = { ...testNotice("1", 0), count: 1, found };
-    const waiting = { notice, destination: "gone", chain: "x", createdMicros: 0, attempts: 0, nextMicros: 2 ** 52 };
+    const nextMicros = (Date.now() + 30 * 60_000) * 1000;
+    const waiting = { notice, destination: "gone", chain: "x", createdMicros: 0, attempts: 0, nextMicros };
     await store.change(1, (content) => ({
       content: {
         ...content,
