@@ -1,4 +1,5 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import type { Micros } from "../../src/base/micros.ts";
 import { decodeVectorToken } from "../../src/schema/vector-token.ts";
 import { definitions, MINUTE } from "./served-world.ts";
 import { useServer } from "./server-in-test.ts";
@@ -23,6 +24,23 @@ describe("POST /services/{name}/vector", () => {
       entities: { airport: ["JFK"], route: ["JFK", "LAX"] },
     });
     expect(byName.body["features"]).toEqual(byColumn.body["features"]);
+  });
+
+  it("reads all its views at one moment, however late it gets meanwhile", async () => {
+    const { clock } = http.world;
+    const [start, entities] = [clock.now(), { airport: "JFK", route: ["JFK", "LAX"] }];
+    http.world.arrive({});
+    const counts = new Set<string>();
+    for (let minutes = 0; minutes < 120; minutes += 5) {
+      let time = start + minutes * MINUTE;
+      // Whoever asks for the time once more gets another, at which a window of an hour may be over.
+      vi.spyOn(clock, "now").mockImplementation(() => (time += 10 * MINUTE) as Micros);
+      const { features, metadata } = (await post("/services/delay_model/vector?token=true", { entities })).body as any;
+      vi.restoreAllMocks();
+      const isWithin = decodeVectorToken(metadata.token).asOf < start + 60 * MINUTE;
+      counts.add([features.arrivals_1h, features.route_arrivals_1h, isWithin].join(" "));
+    }
+    expect(counts).toEqual(new Set(["1 1 true", "0 0 false"]));
   });
 
   it("carries a token that names what was read, in the header and the metadata", async () => {

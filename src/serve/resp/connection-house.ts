@@ -13,6 +13,8 @@ export interface ConnectionHouse {
   readonly behindReads: BehindReads;
   /** A connection that has been silent for so long in the middle of something is dropped. */
   readonly stuckMillisMax: number;
+  /** One of which a request has not come whole for so long, too. */
+  readonly requestMillisMax: number;
   /** Requests carried out, by the command's name; those of unknown commands under an empty one. */
   readonly commandCounts: Map<string, number>;
   /** Of all commands, in an order that stays. */

@@ -16,6 +16,7 @@ import { CommandError, errorLine, type ErrorReply, errorReply } from "./error-re
 import { ReplyWriter } from "./reply-writer.ts";
 import { shownError } from "../shown-error.ts";
 import { ProtocolError, type Request, RequestParser, type RequestLimits } from "./request-parser.ts";
+import { NAME_LENGTH_MAX, unknownCommand } from "./unknown-command.ts";
 
 /** Replies that are no longer than this together are sent behind the reads of the turn. */
 const SHORT_BYTES_MAX = 4 * 1024;
@@ -27,9 +28,6 @@ const BEGUN_MAX = 1000;
 const STRANGER_LIMITS: RequestLimits = { inlineBytesMax: 1024, argumentsMax: 10, requestBytesMax: 16 * 1024 };
 /** How long a connection that ends may take to read what was sent, and to end from its side. */
 const LINGER_MILLIS = 5000;
-const NAME_LENGTH_MAX = 128;
-/** Of the arguments of a command that is not known. */
-const ARGUMENTS_SHOWN_LENGTH = 128;
 /** Browsers send these when a page makes them speak HTTP to this port: nothing of such a request is carried out. */
 const HTTP_WORDS: ReadonlySet<string> = new Set(["POST", "HOST:"]);
 
@@ -58,6 +56,8 @@ export class Connection {
   #isOver = false;
   /** Whether it is dropped once it is silent for long. */
   #isTimed = false;
+  /** Of a request that is not whole: how many were before it, and when it began. */
+  #partial: { readonly behind: number; readonly sinceMs: number } | null = null;
   /** Whether states are fetched before they are read. */
   readonly #isFetching: boolean;
 
@@ -112,7 +112,9 @@ export class Connection {
   #letGo(): void {
     this.#before.forget();
     this.#parser.keep();
-    if (!this.#isOver) this.#timeIfStuck();
+    if (this.#isOver) return;
+    this.#timeIfStuck();
+    this.#dropIfSlow();
   }
 
   /** Takes no more input, and ends once all that came in is answered. */
@@ -354,6 +356,14 @@ export class Connection {
     if (this.#mayBeStuck()) this.destroy();
   }
 
+  /** A request may take its time, and not for ever: each byte of it begins the time of silence anew. */
+  #dropIfSlow(): void {
+    const { isPartial, taken } = this.#parser;
+    if (!isPartial) this.#partial = null;
+    else if (this.#partial?.behind !== taken) this.#partial = { behind: taken, sinceMs: performance.now() };
+    else if (performance.now() - this.#partial.sinceMs > this.#house.requestMillisMax) this.destroy();
+  }
+
   #mayBeStuck(): boolean {
     return this.#socket.writableLength > 0 || this.#parser.isPartial || !this.session.isAuthenticated;
   }
@@ -377,22 +387,4 @@ export class Connection {
     const timer = setTimeout(() => this.#socket.destroy(), LINGER_MILLIS);
     this.#socket.once("close", () => clearTimeout(timer));
   }
-}
-
-/** As Redis says it, and what there is here instead: who is used to Redis tries its commands first. */
-function unknownCommand(args: readonly string[], known: readonly string[]): CommandError {
-  let shown = "";
-  for (let i = 1; i < args.length && shown.length < ARGUMENTS_SHOWN_LENGTH; i++) {
-    shown += `'${shownBytes(args[i]!, ARGUMENTS_SHOWN_LENGTH - shown.length)}' `;
-  }
-  const names = known.map((name) => name.toUpperCase()).join(", ");
-  return new CommandError(
-    "ERR",
-    `unknown command '${shownBytes(args[0]!, NAME_LENGTH_MAX)}', with args beginning with: ${shown}; the commands here are ${names}`,
-  );
-}
-
-/** Enough of a byte string to know it by; what is no ASCII shows as a question mark. */
-function shownBytes(bytes: string, lengthMax: number): string {
-  return bytes.slice(0, lengthMax).replace(/[^ -~]/g, "?");
 }

@@ -55,6 +55,8 @@ const SHORT_BYTES = 1024;
 const ARGUMENT_BYTES = 48;
 
 export class RequestParser {
+  /** Whole requests so far. */
+  taken = 0;
   readonly #limits: RequestLimits;
   readonly #underWay: BytesUnderWay;
   /** What is not read yet is `[at, end)` of these. */
@@ -123,6 +125,7 @@ export class RequestParser {
 
   /** Steps over the next request, to where `nextEnd` says. */
   skipTo(end: number): void {
+    this.taken++;
     this.#at = end;
   }
 
@@ -180,7 +183,10 @@ export class RequestParser {
         if (line === null) return null;
         const words = splitInlineCommand(line);
         if (words === null) throw new ProtocolError("unbalanced quotes in request");
-        if (words.length > 0) return { args: words, isRefused: false, heldBytes: 0 };
+        if (words.length > 0) {
+          this.taken++;
+          return { args: words, isRefused: false, heldBytes: 0 };
+        }
         continue;
       }
       const count = this.#takeCount("multibulk length", "mbulk count string");
@@ -195,6 +201,7 @@ export class RequestParser {
         return null;
       }
     }
+    this.taken++;
     const request = { args: this.#args, isRefused: this.#isRefused, heldBytes: this.#heldBytes };
     this.#args = [];
     this.#argsBytes = 0;

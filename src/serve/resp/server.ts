@@ -31,6 +31,8 @@ export interface RespOptions {
   readonly connectionsMax?: number;
   /** A connection that has been silent for so long in the middle of something is dropped. Default 120,000. */
   readonly stuckMillisMax?: number;
+  /** One of which a request has not come whole for so long, too, however often some of it came. Default 300,000. */
+  readonly requestMillisMax?: number;
   /** Told of every error that is the server's own fault; the reply says no more than that there was one. */
   readonly onError?: (error: unknown, command: string) => void;
 }
@@ -67,7 +69,8 @@ export async function openRespServer(
   version: string,
   options: RespOptions = {},
 ): Promise<RespServer> {
-  const { host = "127.0.0.1", port = 6380, connectionsMax = 10_000, stuckMillisMax = 120_000 } = options;
+  const { host = "127.0.0.1", port = 6380, connectionsMax = 10_000 } = options;
+  const { stuckMillisMax = 120_000, requestMillisMax = 300_000 } = options;
   const onError = options.onError ?? ((): void => {});
   const connections = new Set<Connection>();
   const commandCounts = new Map<string, number>();
@@ -86,6 +89,7 @@ export async function openRespServer(
     underWay: new BytesUnderWay(EVENTS_UNDER_WAY_BYTES_MAX),
     behindReads,
     stuckMillisMax,
+    requestMillisMax,
     commandCounts,
     commandNames: [...door.commands.keys()],
     onError,

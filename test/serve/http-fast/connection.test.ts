@@ -98,13 +98,16 @@ describe("a client that is slow", () => {
   });
 
   it("is not given more time by a byte now and then", async () => {
-    const both = await open({ timeouts: { headersMillis: 400 } });
-    const client = await clientOf(both.fast);
-    client.socket.write("GET /features/airport/A1 HTTP/1.1\r\nHost: ");
-    const drip = setInterval(() => client.socket.write("x"), 50);
-    expect(await millisUntil(client.closed)).toBeLessThan(20_000);
-    clearInterval(drip);
-    expect(client.answers()[0]).toContain("408");
+    const both = await open({ timeouts: { headersMillis: 400, requestMillis: 900, idleMillis: 60_000 } });
+    const line = "POST /services/delay_model/vector HTTP/1.1\r\nHost: x";
+    for (const begun of [line, `${line}\r\nContent-Length: 100000\r\n\r\n{`]) {
+      const client = await clientOf(both.fast);
+      client.socket.write(begun);
+      const drip = setInterval(() => client.socket.write("x"), 50);
+      expect(await millisUntil(client.closed)).toBeLessThan(20_000);
+      clearInterval(drip);
+      expect(client.answers()[0]).toContain("408");
+    }
   });
 
   it("is let go when it is idle after an answer", async () => {

@@ -44,6 +44,7 @@ export function randomBytes(random: SeededRandom, length: number): Buffer {
 }
 
 function randomRequest(random: SeededRandom): Buffer {
+  if (random.oneIn(60)) return randomLarge(random);
   switch (random.integer(0, 9)) {
     case 0:
       return small(random.pick(ODD));
@@ -60,6 +61,19 @@ function randomRequest(random: SeededRandom): Buffer {
       if (random.oneIn(3)) return small(random.pick(Object.values(HOT)));
       return random.oneIn(3) ? randomColumns(random) : randomVector(random);
   }
+}
+
+/** Of many chunks, and not beyond any limit: who is refused may hear of it or not, as the system sees fit. */
+function randomLarge(random: SeededRandom): Buffer {
+  const body = vectorBody(random.pick(KEYS));
+  const padding = " ".repeat(random.integer(1, 200_000));
+  if (random.oneIn(2)) return requestBytes({ body: random.oneIn(2) ? body + padding : `{${padding}${body.slice(1)}` });
+  return mutateHead(requestBytes({ body }), `X-Padding: ${"x".repeat(random.integer(1, 7000))}\r\n`);
+}
+
+function mutateHead(request: Buffer, line: string): Buffer {
+  const at = request.indexOf("\r\n") + 2;
+  return Buffer.concat([request.subarray(0, at), Buffer.from(line), request.subarray(at)]);
 }
 
 /** What is long is tested once, by name; here it would only take time. */

@@ -59,16 +59,31 @@ export function differenceOf(fast: Received, ordinary: Received): string | null 
  * Sends the parts, waits until both servers say nothing more for so long, then hangs up and takes what still
  * comes. A difference may be no more than a slow machine, so it is looked at again with more patience.
  */
-export async function answersOfBoth(doors: TwoDoors, parts: Parts): Promise<{ fast: Received; ordinary: Received }> {
+/** `pauseMillis`: between the parts. */
+export async function answersOfBoth(
+  doors: TwoDoors,
+  parts: Parts,
+  pauseMillis = 0,
+): Promise<{ fast: Received; ordinary: Received }> {
   for (const quietMillis of [30, 200, 1500, PATIENCE_MILLIS]) {
-    const [fast, ordinary] = await exchange([doors.fast.server.port, doors.ordinary.server.port], parts, quietMillis);
+    const [fast, ordinary] = await exchange(
+      [doors.fast.server.port, doors.ordinary.server.port],
+      parts,
+      quietMillis,
+      pauseMillis,
+    );
     const both = { fast: fast!, ordinary: ordinary! };
     if (differenceOf(both.fast, both.ordinary) === null || quietMillis === PATIENCE_MILLIS) return both;
   }
   throw new Error("the last patience always returns");
 }
 
-async function exchange(ports: readonly number[], parts: Parts, quietMillis: number): Promise<Received[]> {
+async function exchange(
+  ports: readonly number[],
+  parts: Parts,
+  quietMillis: number,
+  pauseMillis: number,
+): Promise<Received[]> {
   let lastMs = performance.now();
   const endedHere = new Set<Socket>();
   const clients = ports.map((port) => {
@@ -91,7 +106,7 @@ async function exchange(ports: readonly number[], parts: Parts, quietMillis: num
   for (const part of parts) {
     for (const { socket } of clients) if (socket.writable) socket.write(part);
     // The servers are in this process: a turn or two, and they have read it.
-    if (parts.length > 1) await setImmediate();
+    if (parts.length > 1) await (pauseMillis > 0 ? sleep(pauseMillis) : setImmediate());
   }
   lastMs = performance.now();
   while (performance.now() - lastMs < quietMillis && !clients.every(({ closed }) => closed)) await sleep(5);

@@ -115,6 +115,31 @@ describe("connections", () => {
       deaf!.socket.destroy();
     }));
 
+  it("that send a request little by little for too long are dropped, and others may take as long as they like", () =>
+    withDoor({ stuckMillisMax: 400, requestMillisMax: 800 }, async (door) => {
+      const [slow, busy] = await Promise.all([BareClient.open(door.port), BareClient.open(door.port)]);
+      const request = encodeCommand(["ECHO", "abc"]);
+      let isOver = false;
+      const closed = slow!.untilClosed().then(() => (isOver = true));
+      slow!.send(`${request}*2\r\n$4\r\nECHO\r\n$100\r\n`);
+      // Of one whose requests are whole in time a part of the next is always there.
+      busy!.send(request.slice(0, 9));
+      let echoed = 0;
+      for (let i = 0; i < 40; i++) {
+        if (isOver) break;
+        slow!.send("x");
+        busy!.send(request.slice(9) + request.slice(0, 9));
+        await sleep(50);
+        echoed++;
+      }
+      expect(isOver).toBe(true);
+      await closed;
+      busy!.send(request.slice(9));
+      busy!.call("PING");
+      expect(await busy!.until("+PONG\r\n")).toMatch(/abc\r\n\+PONG\r\n$/);
+      expect(echoed).toBeLessThan(40);
+    }));
+
   it("that stop in the middle are dropped also where what came before took longer than they may be silent", () =>
     withDoor({ stuckMillisMax: 200 }, async (door, world) => {
       world.pushInstead = async () => {
