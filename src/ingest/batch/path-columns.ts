@@ -38,9 +38,11 @@ export async function withPathColumns(
     return name === undefined ? [] : [{ name, type: source.format === "csv" ? "VARCHAR" : sqlType(column.type) }];
   });
   if (lacking.length === 0) return read();
+  // Counted from 1, as the engine does.
+  const belowRoot = root.length + (root.endsWith(sep) ? 1 : 2);
   const columns = lacking.map(({ name, type }) => {
     const folder = sqlText(`(?:^|/)${escaped(encodeURIComponent(name))}=([^/]*)/`);
-    const text = `nullif(regexp_extract(substr(${FILE_COLUMN}, ${root.length + 2}), ${folder}, 1), '')`;
+    const text = `nullif(regexp_extract(substr(${FILE_COLUMN}, ${belowRoot}), ${folder}, 1), '')`;
     return `CAST(nullif(url_decode(${text}), ${sqlText(NO_VALUE)}) AS ${type}) AS ${sqlName(name)}`;
   });
   return `(SELECT * EXCLUDE (${FILE_COLUMN}), ${columns.join(", ")} FROM ${read(`filename = ${sqlText(FILE_COLUMN)}`)})`;
