@@ -1,9 +1,9 @@
 /**
  * `LogStorage` on a real file system.
  */
-import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { syncPath } from "../base/sync-path.ts";
 import type { LogFile, LogStorage } from "./storage.ts";
 
 export const diskStorage: LogStorage = {
@@ -52,7 +52,7 @@ export const diskStorage: LogStorage = {
     await rm(path, { force: true });
   },
 
-  syncFolder,
+  syncFolder: syncPath,
 };
 
 function diskFile(handle: FileHandle): LogFile {
@@ -72,21 +72,12 @@ function diskFile(handle: FileHandle): LogFile {
   };
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 /** Makes a folder and its missing parents, and each of their entries durable. */
 async function makeFolder(folder: string): Promise<void> {
   const firstMade = await mkdir(folder, { recursive: true });
   if (firstMade === undefined) return;
   for (let made = folder; ; made = dirname(made)) {
-    await syncFolder(dirname(made));
+    await syncPath(dirname(made));
     if (join(made) === join(firstMade) || dirname(made) === made) return;
   }
 }

@@ -18,7 +18,7 @@ import { type Column, type ValueType, formatType } from "../schema/value.ts";
 import { type ByService, byService } from "./by-service.ts";
 import type { GeneratedRows } from "./manifest.ts";
 import { refuseRepeatedKey, refuseRepeatedNames, repeatedInNdjson } from "./repeated-columns.ts";
-import { checkCsv, losslessType } from "./spine-csv.ts";
+import { checkCsv, isGuessed, lossyColumns } from "./spine-csv.ts";
 import { keyTextSql, microsSql } from "./spine-sql.ts";
 
 export type SpineFormat = "parquet" | "csv" | "ndjson";
@@ -115,10 +115,13 @@ export async function readSpine(
   });
   const lists = new Set(declared.flatMap(({ name, type }) => (type.name === "array" ? [name] : [])));
   const listType = format === "ndjson" ? "JSON" : "VARCHAR";
+  const inferred = sniffed.filter(({ name }) => !asText.has(name) && !lists.has(name));
+  const guessed = format === "ndjson" ? inferred.filter(({ type }) => isGuessed(type)).map(({ name }) => name) : [];
+  const lossy = csv === null ? new Set(guessed) : await lossyColumns(engine, path, csv, inferred);
   const typeFor = ({ name, type }: SpineColumn): string => {
     if (asText.has(name)) return "VARCHAR";
     if (lists.has(name)) return listType;
-    return format === "parquet" ? type : losslessType(csv, name, type);
+    return lossy.has(name) ? "VARCHAR" : type;
   };
   const types = new Map(sniffed.map((column) => [column.name, typeFor(column)]));
   const read = `CREATE OR REPLACE TABLE spine AS SELECT * FROM ${scanSql(path, format, header, types)}`;

@@ -4,7 +4,16 @@
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -60,6 +69,19 @@ describe("the packed package", () => {
       "testing/index.js",
       "training/join-thread.js",
     ]);
+  });
+
+  it("has every module that the sources start or load by its file", () => {
+    const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter((name) =>
+      name.endsWith(".ts"),
+    );
+    const named = sources.flatMap((name) =>
+      [...readFileSync(join(root, "src", name), "utf8").matchAll(/(?:program|module)File\("([^"]+)"\)/g)].map(
+        ([, one]) => one!,
+      ),
+    );
+    expect(named.length).toBeGreaterThan(4);
+    for (const module of named) expect(existsSync(join(home, "dist", `${module}.js`)), module).toBe(true);
   });
 
   it("writes a project whose types are right, tests it, and comes to what the sources come to", () => {
