@@ -3,6 +3,7 @@ import { LongestFirst } from "./test/longest-first.ts";
 
 /** What is held to a time or to a rate has the machine to itself; all others share it. */
 const TIMED = [
+  "test/base/starved-process.test.ts",
   "test/bench/serving/{open-loop,payment-writer}.test.ts",
   "test/ingest/hot-states.test.ts",
   "test/online-store/redis/redis-outages.test.ts",

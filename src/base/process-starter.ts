@@ -17,6 +17,7 @@ const CLOSE_MS = 5000;
 
 interface Listeners {
   message: (message: unknown) => void;
+  starved: () => void;
   end: (how: string) => void;
 }
 
@@ -55,12 +56,13 @@ export class ProcessStarter {
   start(program: string, { isIdle = false }: Pick<Yielding, "isIdle"> = {}): StartedProcess {
     if (this.#hasEnded) return startHere(program, { isIdle });
     const id = this.#nextId++;
-    const listeners: Listeners = { message: () => undefined, end: () => undefined };
+    const listeners: Listeners = { message: () => undefined, starved: () => undefined, end: () => undefined };
     this.#processes.set(id, listeners);
     this.#holdThisProcess(true);
     this.#tell({ kind: "start", id, program, isIdle });
     return {
       onMessage: (hear) => (listeners.message = hear),
+      onStarved: (hear) => (listeners.starved = hear),
       onEnd: (hear) => (listeners.end = hear),
       send: (message) => this.#tell({ kind: "say", id, message }),
       letGo: () => this.#tell({ kind: "letGo", id }),
@@ -80,6 +82,10 @@ export class ProcessStarter {
     const listeners = this.#processes.get(message.id);
     if (message.kind === "said") {
       listeners?.message(message.message);
+      return;
+    }
+    if (message.kind === "starved") {
+      listeners?.starved();
       return;
     }
     this.#processes.delete(message.id);

@@ -1,5 +1,6 @@
 /** A program of this package that runs as a process of a lower priority, as whoever started it has it. */
 import type { ChildProcess } from "node:child_process";
+import { watchStarved } from "./starved-process.ts";
 import { forkYielding, type Yielding } from "./yield-priority.ts";
 
 /** So long may a program take to end once it is let go of. */
@@ -10,6 +11,8 @@ export interface StartedProcess {
   onMessage(hear: (message: unknown) => void): void;
   /** The same; told once, when it has ended or could not be started, of how. */
   onEnd(hear: (how: string) => void): void;
+  /** The same; told once, of an idle one, when others leave it no core (`starved-process.ts`). */
+  onStarved(hear: () => void): void;
   /** What is said to one that has gone is lost: its end says so. */
   send(message: unknown): void;
   /** Nothing more is said to it: its program ends then. */
@@ -20,10 +23,10 @@ export type StartProcess = (program: string, yielding?: Pick<Yielding, "isIdle">
 
 /** By this process itself. */
 export function startHere(program: string, yielding?: Yielding): StartedProcess {
-  return started(forkYielding(program, yielding));
+  return started(forkYielding(program, yielding), yielding?.isIdle === true);
 }
 
-function started(child: ChildProcess): StartedProcess {
+function started(child: ChildProcess, isIdle: boolean): StartedProcess {
   return {
     onMessage: (hear) => void child.on("message", hear),
     onEnd: (hear) => {
@@ -31,6 +34,10 @@ function started(child: ChildProcess): StartedProcess {
         if (child.pid === undefined) hear(`it was not started: ${cause.message}`);
       });
       child.once("exit", (code, by) => hear(by === null ? `exit code ${code}` : `signal ${by}`));
+    },
+    onStarved: (hear) => {
+      if (!isIdle || child.pid === undefined) return;
+      child.once("exit", watchStarved(child.pid, hear));
     },
     send: (message) => {
       if (child.connected) child.send(message as object, () => undefined);

@@ -14,6 +14,7 @@ export type ToStarter =
 
 export type FromStarter =
   | { readonly kind: "said"; readonly id: number; readonly message: unknown }
+  | { readonly kind: "starved"; readonly id: number }
   | { readonly kind: "ended"; readonly id: number; readonly how: string };
 
 const processes = new Map<number, StartedProcess>();
@@ -27,6 +28,7 @@ function hear(asked: ToStarter): void {
     const one = startHere(asked.program, { priority: getPriority(), isIdle: asked.isIdle });
     processes.set(id, one);
     one.onMessage((message) => say({ kind: "said", id, message }));
+    one.onStarved(() => say({ kind: "starved", id }));
     one.onEnd((how) => {
       processes.delete(id);
       say({ kind: "ended", id, how });

@@ -1,7 +1,7 @@
 /** Processes that make way for those that they work for, on the same core too. */
 import { type ChildProcess, fork, type ForkOptions, spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { constants, getPriority, setPriority } from "node:os";
+import { constants, cpus, getPriority, setPriority } from "node:os";
 
 /** What Linux names SCHED_IDLE, by the tool that each of its distributions has; where there is none, or none is allowed, as it is. */
 const IDLE_CLASS_SCRIPT = 'if chrt -i 0 true 2>/dev/null; then exec chrt -i 0 "$@"; fi; exec "$@"';
@@ -11,13 +11,30 @@ const SHELL = "/bin/sh";
  * From now on this process is idle: each of its threads, and those that they start, have what others leave of a core, and
  * are taken off it the moment that one of those wakes. Of a lower priority alone, whoever has the core keeps it to the end of
  * its slice, some three milliseconds, whoever wakes; but it has a tenth of a core that is never idle, where this has
- * nothing: it is for what may wait as long as it must. Where the system has no such class the lower priority is all.
+ * nothing: it is for what may wait as long as it must. Where the system has no such class, or no core is idle just now, the
+ * lower priority is all.
  */
 export function yieldAll(): void {
   lowerThreads(lowered());
-  if (process.platform !== "linux") return;
+  if (process.platform !== "linux" || !isAnyCoreIdle()) return;
   // It says what it cannot do by its exit code: then this process has a lower priority, and that is all.
   spawnSync("chrt", ["-a", "-i", "-p", "0", String(process.pid)], { stdio: "ignore" });
+}
+
+/** The system counts in hundredths of a second. */
+const SAMPLE_MS = 100;
+/** Of one core's time, in all cores together. */
+const IDLE_SHARE_MIN = 0.1;
+
+/** Whether the machine's cores have had nothing to do for some of the last tenth of a second, for which this waits. */
+function isAnyCoreIdle(): boolean {
+  const before = idleMillis();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SAMPLE_MS);
+  return idleMillis() - before >= IDLE_SHARE_MIN * SAMPLE_MS;
+}
+
+function idleMillis(): number {
+  return cpus().reduce((sum, { times }) => sum + times.idle, 0);
 }
 
 export interface Yielding {

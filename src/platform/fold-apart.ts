@@ -2,7 +2,8 @@
  * Archived events folded in a process of its own, which makes way: what computes a view anew beside a server takes
  * neither the thread that answers nor its memory. States come in parts, some ahead of the one that is being written.
  *
- * A process that ends by itself fails the fold, `ENGINE_ENDED`. It ends at once when this one does, or when nobody takes
+ * The process is idle. Where others leave it no core, another takes over at the place of its last part, of a lower priority
+ * alone. A process that ends by itself fails the fold, `ENGINE_ENDED`. It ends at once when this one does, or when nobody takes
  * parts any more.
  */
 import { mkdtemp, rm } from "node:fs/promises";
@@ -34,8 +35,23 @@ export function foldArchiveApart(
   settings: EngineSettings,
   start: StartProcess = startHere,
 ): ArchiveFolder {
-  return (request) => partsOf(entity, settings, start, request);
+  return async function* parts(request) {
+    let place = request.start;
+    try {
+      for await (const part of partsOf(entity, settings, (program) => start(program, { isIdle: true }), request)) {
+        place = part.place;
+        yield part;
+      }
+    } catch (error) {
+      if (!(error instanceof Starved)) throw error;
+      // No user may take a process of theirs out of the idle class again, so another goes on.
+      yield* partsOf(entity, settings, (program) => start(program), { ...request, start: place });
+    }
+  };
 }
+
+/** An idle process was left no core. */
+class Starved extends Error {}
 
 function programPath(): string | null {
   return programFile("platform/fold-process");
@@ -44,12 +60,12 @@ function programPath(): string | null {
 async function* partsOf(
   entity: EntityDefinition,
   settings: EngineSettings,
-  start: StartProcess,
+  start: (program: string) => StartedProcess,
   request: ArchiveFoldRequest,
 ): AsyncIterableIterator<FoldedPart> {
   const { view, signal } = request;
   const spillFolder = await mkdtemp(join(settings.spillFolder ?? tmpdir(), "onefold-fold-"));
-  const child = start(programPath()!, { isIdle: true });
+  const child = start(programPath()!);
   const heard = new Heard(child, request.onEvents);
   const cancel = (): void => {
     heard.fail(new OnefoldError("CANCELLED", `rebuilding ${formatViewName(view.definition)} was cancelled`));
@@ -67,8 +83,10 @@ async function* partsOf(
   } finally {
     signal?.removeEventListener("abort", cancel);
     child.letGo();
-    await heard.ended;
-    await rm(spillFolder, { recursive: true, force: true });
+    const isGone = heard.ended.then(() => rm(spillFolder, { recursive: true, force: true }));
+    // One that is left no core is left none to end in: the next does not wait for it.
+    if (heard.isStarved) isGone.catch(() => undefined);
+    else await isGone;
   }
 }
 
@@ -103,6 +121,7 @@ class Heard {
   #isWhole = false;
   #failure: unknown = null;
   #wake: () => void = () => {};
+  isStarved = false;
 
   constructor(child: StartedProcess, onEvents: ArchiveFoldRequest["onEvents"]) {
     child.onMessage((said) => {
@@ -114,6 +133,10 @@ class Heard {
         else this.#isWhole = true;
         this.#wake();
       }
+    });
+    child.onStarved(() => {
+      this.isStarved = true;
+      this.fail(new Starved());
     });
     this.ended = new Promise((resolve) => {
       child.onEnd((how) => {

@@ -23,7 +23,9 @@ import type { SourcePipeline } from "../ingest/source-pipeline.ts";
 import { readStoredView, stateSpace } from "../ingest/stored-view.ts";
 import type { PipelineView, ViewRunner } from "../ingest/view-runner.ts";
 import type { ArchiveFiles, HistoryArchive } from "../offline-store/delta-event-archive.ts";
+import { filesBehind } from "../offline-store/event-archive.ts";
 import { isGone, newerFiles } from "../offline-store/newer-files.ts";
+import type { TableFile } from "../offline-store/offline-store.ts";
 import type { MetaWrite, LocalOnlineStore, StateSpace } from "../online-store/online-store.ts";
 import { backfillMeta, type BackfillPlace, readBackfill } from "./backfill-place.ts";
 import { isDropping } from "./dropped-spaces.ts";
@@ -75,6 +77,12 @@ const ENGINE_ENDS_MAX = 3;
 
 /** Of states in one commit beside what is served: handing them over holds its thread up, a millisecond for so many. */
 const COMMIT_BYTES_BESIDE = 96 * 1024;
+
+/**
+ * Of Parquet: some twenty thousand events. They are folded, in slices, before a process for them would have begun; and it
+ * would have to wait for its turn wherever no core is idle.
+ */
+const FEW_BYTES_MAX = 256 * 1024;
 
 interface BuiltSource {
   readonly pipeline: SourcePipeline;
@@ -240,7 +248,7 @@ export class ViewBuilder {
     { onProgress, signal }: BringUpOptions,
   ): Promise<void> {
     const { draft } = pipelineView(view);
-    await this.#withFolder(view, part, signal, (foldArchive) =>
+    await this.#withFolder(view, files, part, signal, (foldArchive) =>
       rebuildView({
         source: view.source,
         view: { definition: view.definition, fold: view.fold, ...(draft === undefined ? {} : { draft }) },
@@ -265,14 +273,23 @@ export class ViewBuilder {
     );
   }
 
-  /** Lends what folds the archive: beside what is served another process, where that has the view's code. */
+  /**
+   * Lends what folds the archive: beside what is served another process, where that has the view's code; for a few events this
+   * one's own engine, at once.
+   */
   async #withFolder(
     { definition, source, entity }: CatalogView,
+    files: ArchiveFiles,
     { continueFrom }: RebuiltPart,
     signal: AbortSignal | undefined,
     work: (foldArchive: ArchiveFolder) => Promise<unknown>,
   ): Promise<void> {
     const beside = this.#context.foldingBeside();
+    if (beside !== null && bytesOf(filesBehind(files, definition.key)) <= FEW_BYTES_MAX) {
+      // What else is asked of that engine is not to be stopped with this, which ends at its next look at the signal.
+      await work(foldArchiveWith(this.#context.engine));
+      return;
+    }
     if (beside !== null && continueFrom === undefined && canFoldApart(definition, source)) {
       await work(foldArchiveApart(entity, beside.settings, beside.start));
       return;
@@ -312,6 +329,10 @@ export class ViewBuilder {
     await this.#store.commitAlone([], [placeMeta(view.name, place), backfillMeta(view.name, null)]);
     return place;
   }
+}
+
+function bytesOf(files: readonly TableFile[]): number {
+  return files.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** Where the states stand that a place speaks for. */

@@ -28,6 +28,8 @@ os.setPriority = (...asked) => {
   seen.push(Object.keys(require.cache).some((file) => file.includes("commander")));
   setPriority(...asked);
 };
+let idleMillis = 0;
+os.cpus = () => [{ times: { idle: (idleMillis += Number(process.env.IDLE_MILLIS)) } }];
 require("node:module").syncBuiltinESMExports();
 const schedulingClass = () => Number(readFileSync("/proc/self/stat", "utf8").split(") ")[1].split(" ")[38]);
 process.on("exit", () => {
@@ -47,9 +49,13 @@ interface Seen {
   readonly schedulingClass: number;
 }
 
-async function seenOf(...args: string[]): Promise<Seen> {
+const seenOf = (...args: string[]): Promise<Seen> => seenBeside(100, ...args);
+
+/** On a machine whose cores are idle for so long between two looks. */
+async function seenBeside(idleMillis: number, ...args: string[]): Promise<Seen> {
+  const env = { ...process.env, IDLE_MILLIS: String(idleMillis) };
   const command = ["--require", join(folder, "seen.cjs"), cliPath, ...args];
-  const { stderr } = await promisify(execFile)(process.execPath, command, { cwd: folder }).catch(
+  const { stderr } = await promisify(execFile)(process.execPath, command, { cwd: folder, env }).catch(
     (failed: { readonly stderr: string }) => failed,
   );
   return JSON.parse(/SEEN (.*)$/.exec(stderr)![1]!);
@@ -62,6 +68,12 @@ describe.runIf(process.platform === "linux")("making way for a server", () => {
     expect(schedulingClass).toBe(IDLE_CLASS);
     expect(priority).toBe(Math.min(19, getPriority() + 10));
     expect(seen.length).toBeGreaterThan(0);
+    expect(seen).not.toContain(true);
+  });
+
+  it("is of a lower priority alone where no core is idle, as it would wait for as long as that is so", async () => {
+    const { seen, priority, schedulingClass } = await seenBeside(0, "backfill", "visits", "--dry-run", "--data=data");
+    expect([priority, schedulingClass]).toEqual([Math.min(19, getPriority() + 10), ORDINARY_CLASS]);
     expect(seen).not.toContain(true);
   });
 

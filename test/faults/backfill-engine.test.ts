@@ -17,6 +17,7 @@ import { firstSeed } from "../first-seed.ts";
 
 const SEED = firstSeed();
 const HISTORY = 120_000;
+const FEW = 8000;
 const KILLS = 4;
 
 const DIST = fileURLToPath(new URL("../../dist/platform.js", import.meta.url));
@@ -48,11 +49,11 @@ beforeEach(async () => {
 });
 
 /** A server with the view `always` and its history. */
-async function start(features: object): Promise<void> {
+async function start(features: object, history = HISTORY): Promise<void> {
   platform = await openPlatform({ dataDir: join(folder, "data"), backfillShare: 0.2 });
   await platform.apply([meter, readings, of("always", features)]);
   const file = join(folder, "history.ndjson");
-  await writeFile(file, Array.from({ length: HISTORY }, (_, i) => JSON.stringify(reading(i))).join("\n"));
+  await writeFile(file, Array.from({ length: history }, (_, i) => JSON.stringify(reading(i))).join("\n"));
   await platform.importHistory("readings", [file]);
   await platform.serve({ port: 0 });
 }
@@ -127,3 +128,18 @@ it.each(Object.keys(KINDS))(
     expect(folding()).toEqual([]);
   },
 );
+
+it.each(Object.keys(KINDS))("of %s needs no other process where events are few, and serves their sum", async (kind) => {
+  const features = KINDS[kind as keyof typeof KINDS];
+  await start(features, FEW);
+  const applying = { isOver: false };
+  const applied = platform
+    .apply([meter, readings, of("always", features), of("late", features)])
+    .finally(() => (applying.isOver = true));
+  let others = 0;
+  for (; !applying.isOver; await sleep(1)) others += folding().length;
+  await applied;
+  expect(others).toBe(0);
+  await platform.settle();
+  expect(states("late")).toEqual(states("always"));
+});

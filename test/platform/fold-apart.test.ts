@@ -2,12 +2,14 @@
  * Archived events folded in a process of its own come to the very parts that folding them here gives; the process yields to
  * whoever asks, is missed when it is killed, and leaves nothing behind. Runs what is built, as the process is a program of it.
  */
+import { readdirSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { count, entity, last, mean, quantile, stream, sum, t, view } from "../../src/index.ts";
+import { startHere, type StartedProcess, type StartProcess } from "../../src/base/started-process.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { type ArchiveFoldRequest, type FoldedPart, foldArchiveWith } from "../../src/ingest/archive-fold.ts";
 import { openEventArchive } from "../../src/offline-store/delta-event-archive.ts";
@@ -85,6 +87,16 @@ function request(more: Partial<ArchiveFoldRequest> = {}): ArchiveFoldRequest {
   return { source, view, files, upTo: EVENTS - 100, start: null, partBytesMax: 20_000, ...more };
 }
 
+/** Whatever else runs on this machine: those that are not starved, and what is done to `told`. */
+function starting(told: (child: StartedProcess, isIdle: boolean, starve: () => void) => void = () => {}): StartProcess {
+  return (program, yielding) => {
+    let starve = (): void => undefined;
+    const child = { ...startHere(program, yielding), onStarved: (hear: () => void) => void (starve = hear) };
+    told(child, yielding?.isIdle === true, () => starve());
+    return child;
+  };
+}
+
 async function all(parts: AsyncIterable<FoldedPart>): Promise<FoldedPart[]> {
   const taken: FoldedPart[] = [];
   for await (const part of parts) taken.push(part);
@@ -109,7 +121,8 @@ describe("events folded in a process of its own", () => {
 
   it("wait until they are taken, and say how far they are meanwhile", async () => {
     const done: number[] = [];
-    const parts = foldArchiveApart(meter, settings)(request({ onEvents: (events) => done.push(events) }));
+    const fold = foldArchiveApart(meter, settings, starting());
+    const parts = fold(request({ onEvents: (events) => done.push(events) }));
     await parts.next();
     const [pid] = childrenOf(process.pid);
     if (process.platform === "linux") {
@@ -141,6 +154,30 @@ describe("events folded in a process of its own", () => {
     expect(await codeOf(all(foldArchiveApart(meter, settings)(request({ files: missing }))))).not.toBe("ENGINE_ENDED");
     expect(childrenOf(process.pid)).toEqual([]);
     expect(await readdir(spillFolder)).toEqual([]);
+  });
+
+  it("are folded to the end by another, which is not idle, where one that is idle is left no core", async () => {
+    const here = await all(foldArchiveWith(engine)(request()));
+    const begun: boolean[] = [];
+    let starveFirst = (): void => undefined;
+    const start = starting((_, isIdle, starve) => {
+      if (begun.push(isIdle) === 1) starveFirst = starve;
+    });
+    const parts = foldArchiveApart(meter, settings, start)(request());
+    const taken = [(await parts.next()).value, (await parts.next()).value];
+    starveFirst();
+    taken.push(...(await all(parts)));
+    expect(taken).toEqual(here);
+    expect(begun).toEqual([true, false]);
+
+    // At once, too, before it has begun.
+    begun.length = 0;
+    const atOnce = all(foldArchiveApart(meter, settings, start)(request()));
+    await expect.poll(() => begun.length).toBe(1);
+    starveFirst();
+    expect(await atOnce).toEqual(here);
+    expect(begun).toEqual([true, false]);
+    await expect.poll(() => [readdirSync(spillFolder), childrenOf(process.pid)]).toEqual([[], []]);
   });
 
   it("are those of views that are plain data", () => {
