@@ -36,6 +36,7 @@ const KEY_BYTES_MAX = 1978;
 const DROP_BATCH_KEYS = 250;
 const REASON_WAIT_MS = 1000;
 const EIO = 5;
+const EINVAL = 22;
 const PREFIXES_MAX = 1000;
 const SHORT_TEXT = 64;
 
@@ -62,8 +63,16 @@ export function openLmdbStore(options: LmdbOptions): SharedOnlineStore {
     if (options.readOnly !== true) for (const folder of [options.folder, dirname(options.folder)]) syncFolder(folder);
     return new LmdbOnlineStore(database, options.folder);
   } catch (cause) {
-    throw storageFailed(options.folder, cause);
+    throw storageFailed(options.folder, cause, isOfLostLocks(cause) ? "run it again" : undefined);
   }
+}
+
+/**
+ * Whoever is the last to have a database open takes its locks along; who opens it in that very moment has it open without
+ * any, until the process ends.
+ */
+function isOfLostLocks(cause: unknown): boolean {
+  return (cause as { readonly code?: unknown }).code === EINVAL;
 }
 
 class LmdbOnlineStore extends LocalReads implements SharedOnlineStore {
@@ -301,10 +310,12 @@ function endOfPrefix(prefix: Buffer): Buffer {
   return end.subarray(0, last + 1);
 }
 
-function storageFailed(folder: string, cause: unknown): OnefoldError {
+function storageFailed(folder: string, cause: unknown, mendFirst?: string): OnefoldError {
   const message = cause instanceof Error ? cause.message : String(cause);
   const code = storageCode(cause);
-  const mend = code === "DISK_FULL" ? "make room: it goes on by itself" : "check disk and permissions, then restart";
+  const mend =
+    mendFirst ??
+    (code === "DISK_FULL" ? "make room: it goes on by itself" : "check disk and permissions, then restart");
   return new OnefoldError(code, `the online store failed: ${message}`, {
     where: folder,
     hint: `${mend}; the event log holds what was acknowledged`,

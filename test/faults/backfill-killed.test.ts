@@ -35,11 +35,17 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
+const openStore = () => openLmdbStore({ folder: join(folder, ".onefold", "online"), readOnly: true });
+
 /** How far the backfill is as the folder says; null where none is under way. */
+function placeIn(store: ReturnType<typeof openStore>): { readonly entities: number } | null {
+  return readBackfill(store, "late@1")?.place ?? null;
+}
+
 async function place(): Promise<{ readonly entities: number } | null> {
-  const store = openLmdbStore({ folder: join(folder, ".onefold", "online"), readOnly: true });
+  const store = openStore();
   try {
-    return readBackfill(store, "late@1")?.place ?? null;
+    return placeIn(store);
   } finally {
     await store.close();
   }
@@ -65,15 +71,18 @@ describe("a backfill", () => {
     let furthest = 0;
     let killedInside = 0;
     for (let kill = 0; kill < KILLS; kill++) {
+      // Open all the while: whoever is the last to close takes LMDB's locks with it, from one who is just opening, too.
+      const store = openStore();
       const child = spawn(process.execPath, [cliPath, "apply", "--json"], { cwd: folder, stdio: "ignore" });
       const ended = once(child, "close");
       // Not before it is under way, and then at any moment of it.
       const state = { isOver: false };
       void ended.then(() => (state.isOver = true));
-      while (!state.isOver && ((await place())?.entities ?? -1) <= (kill === 0 ? -1 : furthest)) await sleep(10);
+      while (!state.isOver && (placeIn(store)?.entities ?? -1) <= (kill === 0 ? -1 : furthest)) await sleep(10);
       await sleep(random.integer(0, 60));
       child.kill("SIGKILL");
       await ended;
+      await store.close();
       const reached = (await place())?.entities ?? null;
       if (reached === null) break;
       // What was written is never written again.
