@@ -1,7 +1,7 @@
 /** What leaking would have cost, as a table and examples for people. */
 import type { Platform } from "../platform.ts";
 import { formatCount } from "./progress.ts";
-import { formatCell, formatTable } from "./table.ts";
+import { formatCell, formatShare, formatTable } from "./table.ts";
 
 type LeakageReport = Awaited<ReturnType<Platform["explainLeakage"]>>;
 
@@ -9,13 +9,13 @@ export function leakageText(report: LeakageReport): string {
   const { rows, rowsChanged, features, out } = report;
   const changed = features.filter((feature) => feature.rowsChanged > 0);
   const lines = [
-    `${formatCount(rowsChanged)} of ${formatCount(rows)} label rows (${percent(rowsChanged, rows)}) would be others with final knowledge, in ${changed.length} of ${features.length} features`,
+    `${formatCount(rowsChanged)} of ${formatCount(rows)} label rows (${formatShare(rowsChanged, rows)}) would be others with final knowledge, in ${changed.length} of ${features.length} features`,
     formatTable(
       ["feature", "rows changed", "share", "mean abs. difference", "with one value only"],
       features.map(({ name, rowsChanged: count, rowsWithOneValue, meanAbsoluteDifference }) => [
         name,
         formatCount(count),
-        percent(count, rows),
+        formatShare(count, rows),
         meanAbsoluteDifference === null ? "-" : String(Number(meanAbsoluteDifference.toPrecision(6))),
         formatCount(rowsWithOneValue),
       ]),
@@ -37,10 +37,6 @@ export function leakageText(report: LeakageReport): string {
     lines.push("", formatTable(["feature", "row", "entity", "label time", "as known", "final"], examples));
   if (out !== null) lines.push("", `${formatCount(rows)} rows as known: ${out}`);
   return lines.join("\n");
-}
-
-function percent(count: number, total: number): string {
-  return `${(total === 0 ? 0 : (100 * count) / total).toFixed(1)}%`;
 }
 
 /** A null's status says more than a dash. */

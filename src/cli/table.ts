@@ -16,3 +16,7 @@ export function formatCell(value: unknown): string {
   if (value === null || value === undefined) return "-";
   return typeof value === "number" || typeof value === "boolean" ? String(value) : JSON.stringify(value);
 }
+
+export function formatShare(count: number, total: number): string {
+  return `${(total === 0 ? 0 : (100 * count) / total).toFixed(1)}%`;
+}

@@ -37,12 +37,16 @@ export interface ComputeRequest {
   readonly signal?: AbortSignal;
 }
 
-/** One column an output, in the order of the vector. Throws `CANCELLED`, and what a program throws, naming the row. */
+/**
+ * One column an output, in the order of the vector. A row's window counts as begun later than asked where that of one of the
+ * features that the output is made from was. Throws `CANCELLED`, and what a program throws, naming the row.
+ */
 export async function computeColumns(compute: ComputeRequest): Promise<FeatureColumn[]> {
   const { programs, programOf, asOf, firstRow = 0, signal } = compute;
   const columns = programs[0]!.program.outputs.map(
     ({ name, type, slot }) => new FeatureColumn(name, type, slot, asOf.length),
   );
+  const later = programs.map((program) => laterSources(program, columns));
   const requestRows = programs.map(({ request }): Value[] => request.map(() => null));
   for (let at = 0; at < asOf.length; at++) {
     if (at % ROWS_A_TURN === 0) {
@@ -69,8 +73,22 @@ export async function computeColumns(compute: ComputeRequest): Promise<FeatureCo
       const { slot } = outputs[i]!;
       columns[i]!.put(at, slots.values[slot]!, slots.statuses[slot]!);
     }
+    for (const { column, flags } of later[which]!) if (flags[at] === 1) column.markLaterWindow(at);
   }
   return columns;
+}
+
+/** Inputs with windows that began later than asked, each with the column of an output that is made from it. */
+function laterSources(
+  { program, inputs }: ColumnProgram,
+  columns: readonly FeatureColumn[],
+): { readonly column: FeatureColumn; readonly flags: Uint8Array }[] {
+  return program.outputs.flatMap((output, i) =>
+    output.inputs.flatMap((place) => {
+      const flags = inputs[place]!.laterWindows;
+      return flags === null ? [] : [{ column: columns[i]!, flags }];
+    }),
+  );
 }
 
 /** When each label row is read: its own time, or that of its token where rows have them. */

@@ -2,13 +2,14 @@
  * Where the join puts what it reads: one column a feature, one slot a label row.
  *
  * Numeric-like values (int64, float64, timestamp, bool as 0/1) go into typed arrays, eight bytes a row and
- * one for validity; others are kept as they are.
+ * one for validity; others are kept as they are. Which rows have a window that began later than asked takes a byte a
+ * row, in columns that have such rows.
  */
 import { Status, STATUS_NAMES, type ReadBuffer, type StatusCode, type StatusName } from "../fold/view-fold.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 
 /** What a column holds. */
-export type ColumnCells = Pick<FeatureColumn, "numbers" | "objects" | "validity" | "statuses">;
+export type ColumnCells = Pick<FeatureColumn, "numbers" | "objects" | "validity" | "statuses" | "laterWindows">;
 
 export class FeatureColumn {
   readonly name: string;
@@ -23,6 +24,7 @@ export class FeatureColumn {
   readonly validity: Uint8Array;
   /** Status codes of the fold, one byte a row. */
   readonly statuses: Uint8Array;
+  #laterWindows: Uint8Array | null;
 
   /** Unanswered, or with these cells. */
   constructor(
@@ -40,9 +42,15 @@ export class FeatureColumn {
     this.objects = cells.objects;
     this.validity = cells.validity;
     this.statuses = cells.statuses;
+    this.#laterWindows = cells.laterWindows;
   }
 
-  /** The same cells under another name. */
+  /** One byte a row, 1 where the window began later than asked; null where none did. */
+  get laterWindows(): Uint8Array | null {
+    return this.#laterWindows;
+  }
+
+  /** The same cells under another name; of a column that is not put into any more. */
   named(name: string): FeatureColumn {
     return new FeatureColumn(name, this.type, this.slot, this.rowCount, this);
   }
@@ -60,8 +68,14 @@ export class FeatureColumn {
     else this.numbers[row] = Number(value);
   }
 
+  /** The window that the row's value covers, or what it is computed from, began later than asked. */
+  markLaterWindow(row: number): void {
+    this.#laterWindows ??= new Uint8Array(this.rowCount);
+    this.#laterWindows[row] = 1;
+  }
+
   /** Puts the slots of another column of this type, in order, at these rows. */
-  scatter(rows: Int32Array, { numbers, objects, validity, statuses }: ColumnCells): void {
+  scatter(rows: Int32Array, { numbers, objects, validity, statuses, laterWindows }: ColumnCells): void {
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i]!;
       this.statuses[row] = statuses[i]!;
@@ -69,6 +83,8 @@ export class FeatureColumn {
       if (this.numbers !== null) this.numbers[row] = numbers![i]!;
       else this.objects![row] = objects![i]!;
     }
+    if (laterWindows === null) return;
+    for (let i = 0; i < rows.length; i++) if (laterWindows[i] === 1) this.markLaterWindow(rows[i]!);
   }
 
   value(row: number): Value {
@@ -80,6 +96,14 @@ export class FeatureColumn {
 
   status(row: number): StatusCode {
     return this.statuses[row] as StatusCode;
+  }
+
+  hasLaterWindow(row: number): boolean {
+    return this.#laterWindows?.[row] === 1;
+  }
+
+  countLaterWindows(): number {
+    return this.#laterWindows?.reduce((sum, flag) => sum + flag, 0) ?? 0;
   }
 
   /** Rows by status. */
@@ -97,6 +121,7 @@ function emptyCells(type: ValueType, rowCount: number): ColumnCells {
     objects: isNumeric ? null : Array.from<Value>({ length: rowCount }).fill(null),
     validity: new Uint8Array(rowCount),
     statuses: new Uint8Array(rowCount).fill(Status.NOT_FOUND),
+    laterWindows: null,
   };
 }
 

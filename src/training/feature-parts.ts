@@ -3,7 +3,7 @@
  * memory, and for those that are to go on where a killed run stopped.
  *
  *     <folder>/work.json              what the parts are of; others are thrown away
- *     <folder>/<view>-<part>.parquet  a row a label: its row in the spine, values and statuses
+ *     <folder>/<view>-<part>.parquet  a row a label: its row in the spine, values, statuses and later windows
  *     <folder>/<view>-<part>.json     written last: the part is whole; what was counted with it
  *
  * A part is some tens of thousands of labels, so that they are few files, and little is lost with the one that was
@@ -13,10 +13,11 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
+import type { StatusCode } from "../fold/view-fold.ts";
 import { type FillBatch, type QueryEngine, sqlName, sqlText, type TableColumn } from "../offline-store/engine.ts";
 import { parquetSql } from "../offline-store/file-sql.ts";
 import type { Value } from "../schema/value.ts";
-import { holdsNumbers } from "./feature-columns.ts";
+import { type ColumnCells, type FeatureColumn, holdsNumbers } from "./feature-columns.ts";
 import type { TaskResult, TaskView } from "./join-task.ts";
 import { type LabelPiece, LABELS_A_PIECE } from "./label-pieces.ts";
 import { type ReplayResult, sumOfResults } from "./replay-view.ts";
@@ -24,6 +25,10 @@ import { type ReplayResult, sumOfResults } from "./replay-view.ts";
 const LABELS_A_PART_MIN = 8192;
 const PARTS_MAX = 64;
 const WORK_FILE = "work.json";
+/** Of the parts. 1 did not say which windows began later than asked. */
+const FORMAT = 2;
+/** Added to the status of a row whose window began later than asked; above all statuses. */
+const LATER_WINDOW = 128;
 
 type Feature = TaskView["features"][number];
 
@@ -48,7 +53,9 @@ export class FeatureParts {
   /** `work` is all that the parts depend on. Throws `STORAGE_FAILED`. */
   static async open(engine: QueryEngine, folder: string, labels: number, work: object): Promise<FeatureParts> {
     const parts = new FeatureParts(engine, folder, labels);
-    const digest = createHash("sha256").update(JSON.stringify([LABELS_A_PIECE, parts.piecesAPart, labels, work]));
+    const digest = createHash("sha256").update(
+      JSON.stringify([FORMAT, LABELS_A_PIECE, parts.piecesAPart, labels, work]),
+    );
     const text = JSON.stringify({ sha256: digest.digest("hex") });
     const place = join(folder, WORK_FILE);
     try {
@@ -146,7 +153,10 @@ async function readRecord(path: string): Promise<PartRecord | null> {
   }
 }
 
-/** `row`, then `v<i>` and `s<i>` of each feature: numbers as doubles whatever they stand for, others as they are. */
+/**
+ * `row`, then `v<i>` and `s<i>` of each feature: numbers as doubles whatever they stand for, others as they are; the status,
+ * and with it whether the window began later than asked (see `putMarked`).
+ */
 function partColumns(features: readonly Feature[]): TableColumn[] {
   return [
     { name: "row", type: { name: "int64" } },
@@ -162,8 +172,21 @@ function batchOf(features: readonly Feature[], { row }: LabelPiece, { columns }:
   const validity: (Uint8Array | null)[] = [null];
   features.forEach((_, i) => {
     const column = columns[i]!;
-    cells.push(column.numbers ?? column.objects!, Float64Array.from(column.statuses));
+    cells.push(column.numbers ?? column.objects!, markedStatuses(column));
     validity.push(column.validity, null);
   });
   return { rowCount: row.length, columns: cells, validity };
+}
+
+function markedStatuses({ statuses, laterWindows }: ColumnCells): Float64Array {
+  const marked = Float64Array.from(statuses);
+  laterWindows?.forEach((flag, i) => (marked[i]! += flag * LATER_WINDOW));
+  return marked;
+}
+
+/** Puts what was read back of a part: a value, and the status with its mark. */
+export function putMarked(column: FeatureColumn, row: number, value: Value, marked: number): void {
+  const isLater = marked >= LATER_WINDOW;
+  column.put(row, value, (isLater ? marked - LATER_WINDOW : marked) as StatusCode);
+  if (isLater) column.markLaterWindow(row);
 }

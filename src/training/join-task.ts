@@ -95,11 +95,12 @@ export class JoinTask {
   finish(): TaskResult {
     this.#join.finish();
     const { eventsFolded, eventsPoisoned, firstPoison, coincidentLabels } = this.#join;
-    const columns = this.#columns.map(({ numbers, objects, validity, statuses }): ColumnCells => ({
+    const columns = this.#columns.map(({ numbers, objects, validity, statuses, laterWindows }): ColumnCells => ({
       numbers,
       objects,
       validity,
       statuses,
+      laterWindows,
     }));
     return { columns, eventsFolded, eventsPoisoned, firstPoison, coincidentLabels };
   }

@@ -43,7 +43,9 @@ function answer(message: ToThread): void {
     case "finish": {
       const result = task!.finish();
       task = null;
-      const arrays = result.columns.flatMap(({ numbers, validity, statuses }) => [numbers, validity, statuses]);
+      const arrays = result.columns.flatMap((cells) => {
+        return [cells.numbers, cells.validity, cells.statuses, cells.laterWindows];
+      });
       say({ kind: "result", result }, buffersOf(arrays));
     }
   }

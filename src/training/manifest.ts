@@ -108,5 +108,10 @@ export interface TrainingManifest {
     readonly type: string;
     /** Rows by status. */
     readonly statuses: Readonly<Record<string, number>>;
+    /**
+     * Rows whose window began later than asked, as older events are merged: what explains one says `exact: false`. Of what is
+     * computed, rows in which that is so of any feature that it is computed from. Manifests that do not have it did not count.
+     */
+    readonly rowsWithLaterWindow: number;
   }[];
 }

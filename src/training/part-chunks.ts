@@ -3,11 +3,10 @@
  * back by row. The engine sorts each view's parts; only a chunk is in memory.
  */
 import { assert } from "../base/assert.ts";
-import type { StatusCode } from "../fold/view-fold.ts";
 import type { EngineBatch, EngineColumn, QueryEngine } from "../offline-store/engine.ts";
 import type { Value } from "../schema/value.ts";
 import { FeatureColumn, holdsNumbers } from "./feature-columns.ts";
-import type { FeatureParts } from "./feature-parts.ts";
+import { type FeatureParts, putMarked } from "./feature-parts.ts";
 import type { PlannedView } from "./service-plan.ts";
 
 export const ROWS_A_CHUNK = 65_536;
@@ -98,9 +97,9 @@ function copyCells(
 ): void {
   const cells = batch.columns[place]!;
   const present = batch.validity[place]!;
-  const statuses = batch.columns[place + 1] as Int32Array;
+  const marked = batch.columns[place + 1] as Int32Array;
   for (let i = 0; i < count; i++) {
     const isNull = present !== null && present[at + i] === 0;
-    column.put(row + i, isNull ? null : (cells[at + i] as Value), statuses[at + i] as StatusCode);
+    putMarked(column, row + i, isNull ? null : (cells[at + i] as Value), marked[at + i]!);
   }
 }

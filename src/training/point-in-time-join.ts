@@ -16,9 +16,11 @@ import type { Micros } from "../base/micros.ts";
 import type { FeatureDefinition } from "../define/definition.ts";
 import { fallBack, fallbackOfCode } from "../fold/fallback.ts";
 import {
+  type CompiledFeature,
   createReadBuffer,
   type FoldOutcome,
   type ReadBuffer,
+  startsExactly,
   type ViewFold,
   type ViewState,
 } from "../fold/view-fold.ts";
@@ -73,6 +75,8 @@ export class ViewJoin {
   readonly #read: ReadBuffer;
   readonly #stored: Value[];
   readonly #event: MutableFoldEvent;
+  /** Those of the columns whose window can begin later than asked. */
+  readonly #windowed: readonly { readonly column: FeatureColumn; readonly feature: CompiledFeature }[];
   #entity = -1;
   #state: ViewState | null = null;
   /** Set while the entity has events that are taken back, and then has its state. */
@@ -91,6 +95,9 @@ export class ViewJoin {
     this.#read = createReadBuffer(settings.fold.features.length);
     this.#stored = Array.from<Value>({ length: settings.storedColumnCount }).fill(null);
     this.#event = { offset: 0, eventTime: 0 as Micros, knownTime: 0 as Micros, row: this.#stored };
+    this.#windowed = settings.columns
+      .map((column) => ({ column, feature: settings.fold.features[column.slot]! }))
+      .filter(({ feature }) => feature.windowMicros !== null && feature.hopMicros > 0);
   }
 
   /** Labels answered so far. */
@@ -199,11 +206,16 @@ export class ViewJoin {
     const isOfEntity = labels.entity[label] === this.#entity;
     const state = isOfEntity ? (this.#corrected?.state() ?? this.#state) : null;
     if (isOfEntity && this.#lastPlace === labels.limit[label]) this.#coincidentLabels++;
-    fold.read(state, labels.asOf[label]! as Micros, this.#read);
+    const asOf = labels.asOf[label]!;
+    fold.read(state, asOf as Micros, this.#read);
     const fallback = labels.fallback?.[label] ?? 0;
     if (fallback !== 0) fallBack(this.#settings.features!, fallbackOfCode(fallback), this.#read);
     const row = labels.row[label]!;
     for (const column of columns) column.set(row, this.#read);
+    const { windowStarts } = this.#read;
+    for (const { column, feature } of this.#windowed) {
+      if (!startsExactly(feature, windowStarts[column.slot]!, asOf)) column.markLaterWindow(row);
+    }
     onRead?.(label, state, this.#read);
   }
 }

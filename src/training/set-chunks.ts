@@ -106,24 +106,28 @@ export async function* chunksOfParts(work: PartsToCompute): AsyncIterableIterato
   }
 }
 
-export const NO_STATUSES: Readonly<Record<StatusName, number>> = {
-  PRESENT: 0,
-  NULL_VALUE: 0,
-  NOT_FOUND: 0,
-  OUTSIDE_MAX_AGE: 0,
-  ERROR: 0,
+/** Rows of a column. */
+export interface RowCounts {
+  readonly statuses: Record<StatusName, number>;
+  /** Whose window began later than asked. */
+  readonly withLaterWindow: number;
+}
+
+export const NO_ROWS: RowCounts = {
+  statuses: { PRESENT: 0, NULL_VALUE: 0, NOT_FOUND: 0, OUTSIDE_MAX_AGE: 0, ERROR: 0 },
+  withLaterWindow: 0,
 };
 
-/** Rows by status, one record a feature, added up over chunks. */
-export class StatusCounts {
-  readonly counts: Record<StatusName, number>[] = [];
+/** Rows by status and window, one record a feature, added up over chunks. */
+export class ColumnCounts {
+  readonly counts: RowCounts[] = [];
 
   add(columns: readonly FeatureColumn[]): void {
     for (const [i, column] of columns.entries()) {
-      const more = column.countStatuses();
-      const known = this.counts[i];
-      if (known === undefined) this.counts[i] = more;
-      else for (const name of STATUS_NAMES) known[name] += more[name];
+      const known = this.counts[i] ?? NO_ROWS;
+      const statuses = column.countStatuses();
+      for (const name of STATUS_NAMES) statuses[name] += known.statuses[name];
+      this.counts[i] = { statuses, withLaterWindow: known.withLaterWindow + column.countLaterWindows() };
     }
   }
 

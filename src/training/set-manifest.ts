@@ -2,14 +2,13 @@
  * The manifest of a training set, put together from what it was planned as and what came of it.
  */
 import { formatMicros, type Micros } from "../base/micros.ts";
-import type { StatusName } from "../fold/view-fold.ts";
 import { formatType } from "../schema/value.ts";
 import { formatLogEnd, type LogSnapshot } from "./log-end.ts";
 import type { GeneratedRows, Knowledge, ServiceRecord, SplitPart, TrainingManifest } from "./manifest.ts";
 import type { ReplayResult } from "./replay-view.ts";
 import type { RowGroup } from "./row-groups.ts";
 import type { PlannedService } from "./service-plan.ts";
-import { NO_STATUSES } from "./set-chunks.ts";
+import { NO_ROWS, type RowCounts } from "./set-chunks.ts";
 import type { Spine } from "./spine.ts";
 import type { TrainingPlan } from "./training-plan.ts";
 import type { ViewPass } from "./view-passes.ts";
@@ -43,13 +42,13 @@ export interface ManifestParts {
   readonly boundary: "inclusive" | "exclusive";
   readonly rowsAfterLog: number;
   readonly splits: readonly SplitPart[] | null;
-  /** Rows by status of each column, in their order. */
-  readonly statuses: readonly Readonly<Record<StatusName, number>>[];
+  /** Of each column, in their order. */
+  readonly rowCounts: readonly RowCounts[];
   readonly created: Micros;
 }
 
 export function manifestOf(parts: ManifestParts, output: TrainingManifest["output"]): TrainingManifest {
-  const { plan, groups, snapshots, results, spine, knowledge, statuses } = parts;
+  const { plan, groups, snapshots, results, spine, knowledge, rowCounts } = parts;
   const views = new Map(groups.flatMap(({ join }) => join.views).map((view) => [view.name, view]));
   const served = groups.flatMap((group) => group.services.map((one) => ({ group, ...one })));
   const onDemand = served.flatMap(({ planned }) => planned.onDemand);
@@ -108,7 +107,8 @@ export function manifestOf(parts: ManifestParts, output: TrainingManifest["outpu
         view: from,
         feature,
         type: formatType(type),
-        statuses: statuses[i] ?? NO_STATUSES,
+        statuses: (rowCounts[i] ?? NO_ROWS).statuses,
+        rowsWithLaterWindow: (rowCounts[i] ?? NO_ROWS).withLaterWindow,
       })),
   };
 }

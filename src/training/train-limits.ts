@@ -22,7 +22,8 @@ import type { Spine } from "./spine.ts";
 
 /** Of label rows that are held where no limit was given. */
 const HELD_BYTES_MAX = 512 * 1024 ** 2;
-const NUMBER_BYTES = 10;
+/** With a byte each for whether it is null, its status, and where its window began. */
+const NUMBER_BYTES = 11;
 /** A short text or list, roughly. */
 const OBJECT_BYTES = 64;
 

@@ -22,11 +22,11 @@ import { readRequestColumns } from "./request-columns.ts";
 import { groupServedRows, groupTimedRows } from "./row-groups.ts";
 import {
   chunksOfParts,
+  ColumnCounts,
   computesMore,
   inputColumns,
   serviceColumns,
   type SetChunk,
-  StatusCounts,
 } from "./set-chunks.ts";
 import { manifestOf, ViewResults } from "./set-manifest.ts";
 import { readSpine, type Spine, type SpineRequest } from "./spine.ts";
@@ -195,7 +195,7 @@ async function trainWith(
 
   const build = async (parts: FeatureParts | null): Promise<TrainingSet> => {
     const results = new ViewResults();
-    const statuses = new StatusCounts();
+    const counts = new ColumnCounts();
     const held: FeatureColumn[] = [];
     let chunks: AsyncIterable<SetChunk> | null = null;
     for (const group of groups) {
@@ -218,14 +218,14 @@ async function trainWith(
       const asOf = computesMore(group) ? await readLabelTimes(engine, spine, group.tokens) : null;
       const work = { plan, group, request: requestColumns, asOf, ...cancel };
       if (parts === null) held.push(...(await serviceColumns(work, inputs, 0, total)).flat());
-      else chunks = statuses.counted(chunksOfParts({ ...work, engine, parts, rowCount: total }));
+      else chunks = counts.counted(chunksOfParts({ ...work, engine, parts, rowCount: total }));
     }
-    if (parts === null) statuses.add(held);
+    if (parts === null) counts.add(held);
 
     const generated = request.labels.generated ?? null;
     const made = { plan, groups, snapshots, results, spine, generated, knowledge, boundary, rowsAfterLog, splits };
     const manifestFor = (output: TrainingManifest["output"]): TrainingManifest =>
-      manifestOf({ ...made, statuses: statuses.counts, created: ports.clock.now() }, output);
+      manifestOf({ ...made, rowCounts: counts.counts, created: ports.clock.now() }, output);
     if (out === undefined) return { rowCount: total, columns: held, manifest: manifestFor(null), out: null, trainRows };
     const manifest = await writeTrainingFile(
       {

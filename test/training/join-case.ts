@@ -17,6 +17,7 @@ import { SeededRandom } from "../../src/testing/random.ts";
 import { FeatureColumn } from "../../src/training/feature-columns.ts";
 import { type EventBound, type LabelRun, ViewJoin } from "../../src/training/point-in-time-join.ts";
 import { checkTasks } from "./task-case.ts";
+import { WindowOracle } from "./window-oracle.ts";
 import { deriveForView } from "../../src/fold/derive.ts";
 import { sameBits } from "../../src/training/same-bits.ts";
 
@@ -31,6 +32,8 @@ export interface JoinCounts {
   lateHidden: number;
   /** Labels that stand at the very place of an event. */
   coincident: number;
+  /** Answers whose window began later than asked. */
+  laterWindows: number;
 }
 
 export interface CaseLabel {
@@ -136,15 +139,18 @@ function checkJoin(
     checkTasks(taskRandom, { view, fold, bound, labels: run, events: withEntities, columns, join });
 
   let coincident = 0;
+  const later = columns.map(() => 0);
   const read = createReadBuffer(fold.features.length);
   for (const [row, label] of labels.entries()) {
     const where = `${bound}, label ${row} (entity "${KEYS[label.entity]}", limit ${label.limit}, asOf ${label.asOf})`;
     if (timesRead[row] !== 1) throw new Error(`${where}: answered ${timesRead[row]} times`);
     const visible = visibleEvents(events, label, bound);
     const oracle = new NaiveOracle(view, generatedSource);
+    const windows = new WindowOracle(view, generatedSource);
     const state = fold.empty();
     for (const event of visible) {
-      oracle.add(event);
+      // What one of the features throws at is in none of them.
+      if (oracle.add(event) === "folded") windows.add(event);
       fold.fold(state, event);
     }
     fold.read(state, label.asOf as Micros, read);
@@ -159,6 +165,10 @@ function checkJoin(
         );
       }
       const windowStart = read.windowStarts[slot]!;
+      const beganLater = windows.beganLater(slot, label.asOf, windowStart);
+      if (column.hasLaterWindow(row) !== beganLater)
+        throw new Error(`${place}: the oracle says that its window ${beganLater ? "began" : "did not begin"} later`);
+      if (beganLater) later[slot]!++;
       const expected = oracle.read(slot, label.asOf, Number.isFinite(windowStart) ? windowStart : undefined);
       const isCountOfSessions = view.features[slot]!.aggregation.fn === "countSessions";
       const tolerance = isCountOfSessions ? Math.round(read.errors[slot]! * (value as number)) : expected.tolerance;
@@ -175,6 +185,13 @@ function checkJoin(
     if (own.length === 0) counts.unseen++;
     if (bound === "known" && own.some((event) => event.knownTime > label.limit && event.eventTime <= label.limit))
       counts.lateHidden++;
+  }
+  for (const [slot, column] of columns.entries()) {
+    if (column.countLaterWindows() !== later[slot])
+      throw new Error(
+        `${bound}, ${column.name}: ${column.countLaterWindows()} later windows, ${later[slot]} there are`,
+      );
+    counts.laterWindows += later[slot]!;
   }
   counts.coincident += coincident;
   const isInclusive = bound === "known" || bound === "effective";

@@ -16,7 +16,7 @@ describe("point-in-time correctness: the join", () => {
     "gives every label row once what brute force and the naive oracle give, as known, final and as served",
     { timeout: 480_000 },
     () => {
-      const counts: JoinCounts = { labels: 0, answers: 0, unseen: 0, lateHidden: 0, coincident: 0 };
+      const counts: JoinCounts = { labels: 0, answers: 0, unseen: 0, lateHidden: 0, coincident: 0, laterWindows: 0 };
       const only = process.env["ONEFOLD_SEED"];
       const seeds = only === undefined ? Array.from({ length: CASES }, (_, i) => FIRST_SEED + i) : [Number(only)];
       for (const seed of seeds) {
@@ -35,6 +35,7 @@ describe("point-in-time correctness: the join", () => {
       expect(counts.unseen).toBeGreaterThan(1_500);
       expect(counts.lateHidden).toBeGreaterThan(500);
       expect(counts.coincident).toBeGreaterThan(1_500);
+      expect(counts.laterWindows).toBeGreaterThan(50);
     },
   );
 });

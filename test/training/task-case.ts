@@ -68,6 +68,8 @@ export function checkTasks(random: SeededRandom, whole: WholeJoin): void {
       if (column.status(row) !== other.status(row) || !sameBits(column.value(row), other.value(row))) {
         throw new Error(`${bound}, ${column.name}, label ${row}: ${String(other.value(row))} in tasks`);
       }
+      if (column.hasLaterWindow(row) !== other.hasLaterWindow(row))
+        throw new Error(`${bound}, ${column.name}, label ${row}: its window begins elsewhere in tasks`);
     }
   }
   for (const [name, count] of Object.entries(counts)) {

@@ -5,7 +5,6 @@ import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from 
 import { type LabelOptions, labelRequest, ofEachService, withLabelOptions } from "../label-options.ts";
 import { collect, parseBytes, parseCount, parseTime, parseTimeSplit } from "../option-values.ts";
 import { createOutput } from "../output.ts";
-import { formatCount } from "../progress.ts";
 import type { Platform } from "../../platform.ts";
 import type { ExposuresAsked } from "../../platform/experiments/exposure-labels.ts";
 import type { TrainOptions as PlatformTrainOptions } from "../../platform/platform-options.ts";
@@ -13,6 +12,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
 import { leakageText } from "../leakage-text.ts";
 import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
+import { trainingText } from "../training-text.ts";
 
 interface TrainOptions extends StandardOptions, Omit<LabelOptions, "labels">, WorkerTableOptions {
   readonly service?: readonly string[];
@@ -115,10 +115,7 @@ export function trainCommand(): Command {
       return;
     }
     const set = await run((platform, request) => platform.train(request));
-    output.result(
-      { out: set.out, rows: set.rowCount, manifest: set.manifest },
-      () => `${formatCount(set.rowCount)} rows, ${set.manifest.features.length} features: ${options.out}`,
-    );
+    output.result({ out: set.out, rows: set.rowCount, manifest: set.manifest }, () => trainingText(set));
   });
   return withStandardOptions(withWorkerTableOptions(command));
 }
