@@ -52,11 +52,16 @@ function operationHtml(one: { path: string; method: string; operation: OpenApiOp
   const bodies = Object.entries(operation.requestBody?.content ?? {}).map(
     ([type, { schema }]) => `<h4>Body, ${escape(type)}</h4>${schemaHtml(schema, schemas)}`,
   );
-  const answers = Object.entries(operation.responses).map(([status, { description, content = {} }]) => {
+  const answers = Object.entries(operation.responses).map(([status, { description, headers = {}, content = {} }]) => {
     const [type = "", media] = Object.entries(content)[0] ?? [];
     const isError = Number(status) >= 400;
     const schema = media === undefined || isError ? "" : schemaHtml(media.schema, schemas);
-    return `<h4>${status}, ${escape(isError ? "an error" : type)}</h4><p>${escape(description)}</p>${schema}`;
+    const head = Object.entries(headers).map(
+      ([name, { schema: of, description: about = "" }]) =>
+        `<tr><td><code>${escape(name)}</code></td><td>header</td><td>${escape(typeText(of))}</td><td>${escape(about)}</td></tr>`,
+    );
+    const headTable = head.length === 0 ? "" : `<table>${head.join("")}</table>`;
+    return `<h4>${status}, ${escape(isError ? "an error" : type)}</h4><p>${escape(description)}</p>${headTable}${schema}`;
   });
   return `<details id="${escape(operation.operationId)}"><summary><span class="method">${method}</span><code>${escape(path)}</code><span class="what">${escape(operation.summary)}</span></summary>
 ${rows.length === 0 ? "" : `<h4>Parameters</h4><table>${rows.join("")}</table>`}${bodies.join("")}${answers.join("")}

@@ -12,6 +12,7 @@ import { type FeastColumns, FeastRows } from "./feast-rows.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer } from "./route.ts";
+import { snapshotAgeHeaders } from "./snapshot-age.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "./vector-batch.ts";
 
 const columnsSchema: JsonSchema = {
@@ -53,6 +54,7 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
             full_feature_names: { type: "boolean", description: "names features view__feature" },
           },
         },
+        answerHeaders: snapshotAgeHeaders,
         answers: { ...readErrors, 200: onlineFeaturesSchema },
       },
       handle: ({ body, consumer }) =>

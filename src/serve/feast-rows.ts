@@ -16,8 +16,9 @@ import type { FeatureReader, VectorAsk } from "./feature-reader.ts";
 import type { ReadOptions } from "./feature-vector.ts";
 import type { FetchedStates } from "./ports.ts";
 import type { RouteAnswer, WrittenAnswer } from "./route.ts";
+import { SNAPSHOT_AGE_HEADER, snapshotAgeMs } from "./snapshot-age.ts";
 import { VECTORS_PER_TURN } from "./vector-batch.ts";
-import { JSON_TYPE } from "./wire-answer.ts";
+import { JSON_TYPE, NO_HEADERS } from "./wire-answer.ts";
 
 /** Lists of equal length by column. */
 export type FeastColumns = Readonly<Record<string, readonly unknown[]>>;
@@ -42,6 +43,8 @@ export class FeastRows {
   /** Of key columns that are answered, and that no key is read of. */
   readonly #checkUnread: ((row: number) => void) | null;
   readonly #results: FeastResults;
+  /** The greatest of the rows that were read; NaN where one has none. */
+  #snapshotAgeMs = Number.NEGATIVE_INFINITY;
 
   constructor(ask: FeastAsk) {
     const { plan, entities, fullNames } = ask;
@@ -75,6 +78,11 @@ export class FeastRows {
     return this.#answer();
   }
 
+  /** Of the rows that were read: what each vector's metadata says elsewhere. */
+  headers(): Readonly<Record<string, string>> {
+    return Number.isFinite(this.#snapshotAgeMs) ? { [SNAPSHOT_AGE_HEADER]: String(this.#snapshotAgeMs) } : NO_HEADERS;
+  }
+
   /** Of the rows that were read. */
   writeTo(out: AnswerBytes): void {
     const { plan, entities } = this.#ask;
@@ -94,6 +102,7 @@ export class FeastRows {
       const isPlain = exposure === undefined && plan.request.length === 0;
       const vector = reader.read(plan, keys, isPlain ? shared : { ...shared, request, ...exposureOf(exposure) });
       this.#results.add(plan, vector, exposure);
+      this.#snapshotAgeMs = Math.max(this.#snapshotAgeMs, snapshotAgeMs(plan, vector.asOf) ?? Number.NaN);
     }
   }
 
@@ -102,6 +111,7 @@ export class FeastRows {
     this.writeTo(out);
     return {
       status: 200,
+      headers: this.headers(),
       // Text and no data: it may hold a NaN, which JSON has no word for.
       contentType: JSON_TYPE,
       get body(): unknown {
@@ -137,10 +147,12 @@ export class FeastRows {
 class ShortAnswer implements WrittenAnswer {
   readonly status = 200;
   readonly contentType: string = JSON_TYPE;
+  readonly headers: Readonly<Record<string, string>>;
   readonly #rows: FeastRows;
 
   constructor(rows: FeastRows) {
     this.#rows = rows;
+    this.headers = rows.headers();
   }
 
   get body(): unknown {

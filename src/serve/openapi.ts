@@ -12,7 +12,15 @@ export interface OpenApiOperation {
   readonly tags: readonly string[];
   readonly parameters?: readonly OpenApiParameter[];
   readonly requestBody?: OpenApiBody;
-  readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Content }>>;
+  readonly responses: Readonly<Record<string, OpenApiResponse>>;
+}
+
+type Headers = Readonly<Record<string, { readonly schema: JsonSchema; readonly description?: string }>>;
+
+interface OpenApiResponse {
+  readonly description: string;
+  readonly headers?: Headers;
+  readonly content?: Content;
 }
 
 interface OpenApiBody {
@@ -104,7 +112,7 @@ function tagOf(route: Route): (typeof TAGS)[string] {
 }
 
 function operation(route: Route): OpenApiOperation {
-  const { params, query, answers, answerType = "application/json" } = route.schemas;
+  const { params, query, answers, answerType = "application/json", answerHeaders } = route.schemas;
   const parameters = [...parametersOf("path", params), ...parametersOf("query", query)];
   const body = requestBody(route);
   // What every parameter and every body may be, whatever it is for.
@@ -123,11 +131,24 @@ function operation(route: Route): OpenApiOperation {
         status,
         {
           description: MEANING[status] ?? "an error",
+          ...(status === "200" && answerHeaders !== undefined ? { headers: headersOf(answerHeaders) } : {}),
           content: contentOf(status === "200" ? answerType : "application/json", withReferences(schema)),
         },
       ]),
     ),
   };
+}
+
+function headersOf(headers: Readonly<Record<string, JsonSchema>>): Headers {
+  return Object.fromEntries(Object.entries(headers).map(([name, schema]) => [name, described(schema)]));
+}
+
+/** A description stands beside the schema of what it describes. */
+function described({ description, ...schema }: JsonSchema): {
+  readonly schema: JsonSchema;
+  readonly description?: string;
+} {
+  return { schema, ...(typeof description === "string" ? { description } : {}) };
 }
 
 function contentOf(types: string | readonly string[], schema: JsonSchema): Content {
@@ -154,12 +175,11 @@ function operationId(route: Route): string {
 
 function parametersOf(place: "path" | "query", schema: JsonSchema | undefined): OpenApiParameter[] {
   const properties = (schema?.["properties"] ?? {}) as Readonly<Record<string, JsonSchema>>;
-  return Object.entries(properties).map(([name, { description, ...rest }]) => ({
+  return Object.entries(properties).map(([name, schema]) => ({
     name,
     in: place,
     required: place === "path",
-    schema: rest,
-    ...(typeof description === "string" ? { description } : {}),
+    ...described(schema),
   }));
 }
 

@@ -63,6 +63,8 @@ export interface RouteSchemas {
   /** Every property is a string: that is what a query holds. */
   readonly query?: JsonSchema;
   readonly body?: JsonSchema;
+  /** Of the answer with status 200, by name in lower case, beside those that the protocol itself has. */
+  readonly answerHeaders?: Readonly<Record<string, JsonSchema>>;
   /** Answers by status, for the API description; answers are not checked against them. */
   readonly answers: Readonly<Record<number, JsonSchema>>;
   /** Media type of the answer with status 200, or several; JSON where it is not given. */

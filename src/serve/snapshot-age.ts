@@ -2,7 +2,19 @@
 import type { Micros } from "../base/micros.ts";
 import type { AnswerBytes } from "./answer-bytes.ts";
 import { writeThousandths } from "./time-bytes.ts";
+import type { JsonSchema } from "./route.ts";
 import type { VectorPlan } from "./vector-plan.ts";
+
+/** Of answers whose body has no place for it: the age of the oldest states that it was read from, in milliseconds. */
+export const SNAPSHOT_AGE_HEADER = "x-onefold-snapshot-age-ms";
+
+export const snapshotAgeHeaders: Readonly<Record<string, JsonSchema>> = {
+  [SNAPSHOT_AGE_HEADER]: {
+    type: "number",
+    description:
+      "of a server with several processes: how far the values may be behind the events folded at the moment they are read at, in milliseconds; of the row furthest behind",
+  },
+};
 
 const NAME = Uint8Array.from(Buffer.from(',"snapshot_age_ms":'));
 

@@ -1,7 +1,7 @@
 /** A server with two worker processes for tests, and what they ask of it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { Agent, request } from "node:http";
+import { Agent, type IncomingHttpHeaders, request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { childrenOf, commandOf } from "../processes.ts";
@@ -9,6 +9,7 @@ import { childrenOf, commandOf } from "../processes.ts";
 export interface Answer {
   readonly status: number;
   readonly body: Record<string, any>;
+  readonly headers: IncomingHttpHeaders;
 }
 
 /** A connection of its own, which goes to one worker as long as it lasts. */
@@ -26,7 +27,9 @@ export class HttpConnection {
       const asked = request(`${this.#url}${path}`, { method, agent: this.#agent }, (response) => {
         let text = "";
         response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-        response.on("end", () => resolve({ status: response.statusCode!, body: parse(text) }));
+        response.on("end", () =>
+          resolve({ status: response.statusCode!, body: parse(text), headers: response.headers }),
+        );
         response.on("error", () => resolve(null));
       });
       asked.on("error", () => resolve(null));

@@ -126,6 +126,48 @@ describe("workers", { timeout: 240_000 }, () => {
     redis.destroy();
   });
 
+  it("say at every door how old what they read is, and it grows while the owner does not write", async () => {
+    await connections[0]!.push([visit("max", 2)]);
+    await seenByAll("max", { visits: 1 });
+    const [redis2, redis3] = [createClient({ url: server.respUrl, RESP: 2 }), createClient({ url: server.respUrl })];
+    await Promise.all([redis2.connect(), redis3.connect()]);
+    const asked = async (...args: string[]): Promise<[number, unknown]> => {
+      const [two, three] = (await Promise.all([redis2.sendCommand(args), redis3.sendCommand(args)])) as unknown as [
+        [string, unknown],
+        [number, unknown],
+      ];
+      expect([typeof two[0], typeof three[0]]).toEqual(["string", "number"]);
+      return [Math.min(Number(two[0]), three[0]), three[1]];
+    };
+    const feast = { entities: { user_id: ["max"] }, feature_service: "visitor" };
+    const agesMs = async (): Promise<number[]> => {
+      const [fget, values] = await asked("FGET", "visitor", "max", "WITHAGE");
+      expect((values as unknown[])[0]).toBe(1);
+      const [packed] = await asked("FGETPACKED", "visitor", "max", "WITHAGE");
+      const overFeast = await Promise.all(
+        connections.map((connection) => connection.ask("POST", "/get-online-features", feast)),
+      );
+      const headers = overFeast.map((answer) => Number(answer!.headers["x-onefold-snapshot-age-ms"]));
+      const [[many]] = (await redis3.sendCommand(["FMGET", "visitor", "1", "max", "WITHAGE"])) as unknown as [[number]];
+      return [fget, packed, many!, ...headers];
+    };
+    try {
+      for (const ageMs of await agesMs()) expect(ageMs).toBeGreaterThanOrEqual(0);
+      server.child.kill("SIGSTOP");
+      await delay(1000);
+      const pausedMs = await agesMs();
+      for (const ageMs of pausedMs) expect(ageMs).toBeGreaterThan(950);
+      await delay(300);
+      const later = await agesMs();
+      for (const [i, ageMs] of later.entries()) expect(ageMs).toBeGreaterThan(pausedMs[i]! + 250);
+      server.child.kill("SIGCONT");
+      await expect.poll(async () => Math.max(...(await agesMs()))).toBeLessThan(950);
+    } finally {
+      server.child.kill("SIGCONT");
+      for (const redis of [redis2, redis3]) redis.destroy();
+    }
+  });
+
   it("take a push with a row that is nested deeper than can be sent, and refuse that row alone", async () => {
     const before = server.workers();
     const deep = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
@@ -154,7 +196,7 @@ describe("workers", { timeout: 240_000 }, () => {
     const metrics = (await connections[0]!.ask("GET", "/metrics"))!.body["text"] as string;
     expect(metrics).toContain("onefold_worker_restarts_total 3");
     expect(metrics).toContain("onefold_workers_warm 2");
-    expect(metrics).toContain(`onefold_events_total{source="visits",outcome="accepted"} ${11 + pushed}`);
+    expect(metrics).toContain(`onefold_events_total{source="visits",outcome="accepted"} ${12 + pushed}`);
   });
 
   it("count together, and what was counted stays when one has gone", async () => {

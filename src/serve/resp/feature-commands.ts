@@ -1,60 +1,50 @@
 /**
- * Commands that read feature vectors of a service, and the one that describes what a service reads.
+ * Commands that read feature vectors of a service.
  *
- * Asked for by an experiment's name, values stand behind the version that was served, as two elements of an array.
+ * Asked for by an experiment's name, values stand behind the version that was served, as two elements of an array. With
+ * `WITHAGE` all of that stands behind the age of the states, in the same way.
  *
  * A key argument is the canonical text of one entity's key, as in a URL; there is one for each entity of the
  * service, in the order that `FDESCRIBE` tells.
  */
 import { setImmediate } from "node:timers/promises";
 import { OnefoldError } from "../../base/errors.ts";
-import { formatVariant } from "../../define/experiment-definition.ts";
-import type { ServiceDefinition } from "../../define/definition.ts";
-import { serviceId, serviceReference } from "../../define/service-version.ts";
-import type { Registry } from "../../registry/registry.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { parseJsonText } from "../../schema/json-text.ts";
-import { formatType, type Row } from "../../schema/value.ts";
+import type { Row } from "../../schema/value.ts";
 import { requestRow } from "../../vector/request-row.ts";
 import { entityKeyFromText } from "../entity-input.ts";
-import {
-  chosenOf,
-  type ChosenVector,
-  type ExperimentPlan,
-  isExperiment,
-  type NamedPlan,
-  type ServedExposure,
-} from "../experiment-plan.ts";
+import { chosenOf, type ChosenVector, isExperiment, type NamedPlan, type ServedExposure } from "../experiment-plan.ts";
 import type { ReadOptions } from "../feature-vector.ts";
 import { askedOf } from "../kept-elements.ts";
 import type { FetchedStates } from "../ports.ts";
 import type { FeatureVector } from "../vector-buffer.ts";
 import { answerFeatures, answerMetadata, type AnswerOptions, isPlain } from "../vector-answer.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "../vector-batch.ts";
-import type { VectorPlan } from "../vector-plan.ts";
 import { decodeText } from "./byte-string.ts";
 import { askedOnes, settledEach } from "./asked-vectors.ts";
 import type { Call, Command } from "./command.ts";
+import { describeCommand } from "./describe-command.ts";
 import { CommandError } from "./error-reply.ts";
-import { mapReply, type Reply, type ReplyWriter } from "./reply-writer.ts";
-import { writeVector, isPackable, requirePackable, writePackedVector } from "./vector-reply.ts";
+import type { ReplyWriter } from "./reply-writer.ts";
+import { requirePackable, writeAge, writePackedVector, writeVector } from "./vector-reply.ts";
 
 export const featureCommands: readonly Command[] = [
   oneVector({
     name: "fget",
-    options: "[CONTEXT json]",
+    options: "[CONTEXT json] [WITHAGE]",
     summary: "A service's values for one set of entities, in the service's order",
-    ask: (args, call) => askedOne(namedOf(args[1]!, call), args, NO_OPTIONS),
-    write: ({ plan, exposure }, vector, out) => {
-      writeVariant(exposure, out);
-      writeVector(plan, vector, out);
+    ask: (args, call) => askedOne(namedOf(args[1]!, call), args, WITH_AGE),
+    write: (asked, vector, out) => {
+      writeBefore(asked, vector, out);
+      writeVector(asked.plan, vector, out);
     },
   }),
   oneVector({
     name: "fgetjson",
     options: "[CONTEXT json] [WITHMETA] [WITHTOKEN]",
     summary: "The same as one JSON text: values by name, and what is known about them",
-    ask: (args, call) => askedOne(namedOf(args[1]!, call), args, { WITHMETA: false, WITHTOKEN: false }),
+    ask: (args, call) => askedOne(namedOf(args[1]!, call), args, WITH_METADATA),
     write: ({ plan, options }, vector, out) => {
       const features = answerFeatures(plan, vector);
       const answer = isPlain(options) ? features : { features, metadata: answerMetadata(plan, vector, options) };
@@ -63,60 +53,48 @@ export const featureCommands: readonly Command[] = [
   }),
   oneVector({
     name: "fgetpacked",
-    options: "[CONTEXT json]",
+    options: "[CONTEXT json] [WITHAGE]",
     summary: "The same as little-endian float64s and a bitmap of the nulls",
     ask: (args, call) => {
       const named = namedOf(args[1]!, call);
       if (!isExperiment(named)) requirePackable(named);
-      const asked = askedOne(named, args, NO_OPTIONS);
+      const asked = askedOne(named, args, WITH_AGE);
       if (isExperiment(named)) requirePackable(asked.plan);
       return asked;
     },
-    write: ({ exposure }, vector, out) => {
-      writeVariant(exposure, out);
+    write: (asked, vector, out) => {
+      writeBefore(asked, vector, out);
       writePackedVector(vector, out);
     },
   }),
   {
     name: "fmget",
     arity: -3,
-    syntax: "service count key [key ...] [CONTEXT json]",
+    syntax: "service count key [key ...] [CONTEXT json] [WITHAGE]",
     summary: "A service's values for so many sets of entities; a set that cannot be read is an error in its place",
     run: runMany,
   },
-  {
-    name: "fdescribe",
-    arity: -1,
-    syntax: "[service]",
-    summary: "A service's features, entities and request data; without a name, all services and experiments",
-    run: (args, { door, out }) => {
-      if (args.length > 2) throw new CommandError("ERR", "syntax error");
-      const { reader, ports } = door;
-      const { registry } = ports;
-      if (args.length === 1) {
-        const services = registry.services().map(({ definition }) => nameMeaning(definition, registry));
-        out.reply([...services, ...registry.experiments().map(({ definition }) => definition.name)]);
-        return;
-      }
-      const named = reader.named(decodeText(args[1]!, "service"));
-      out.reply(isExperiment(named) ? describeExperiment(named) : describePlan(named));
-    },
-  },
+  describeCommand,
 ];
 
-/** Options that stand alone, and whether they were given. */
-type Flags = Record<string, boolean>;
-const NO_OPTIONS: Flags = Object.freeze({});
-const PLAIN: AnswerOptions = Object.freeze({ full: false, token: false });
+/** Options that stand alone. */
+const WITH_AGE: readonly string[] = ["WITHAGE"];
+const WITH_METADATA: readonly string[] = ["WITHMETA", "WITHTOKEN"];
 
-/** The id, where the service is what that means as a name. */
-function nameMeaning(definition: ServiceDefinition, registry: Registry): string {
-  const id = serviceId(definition);
-  return serviceId(registry.service(id).definition) === id ? id : serviceReference(definition);
+interface AskedOptions extends AnswerOptions {
+  /** Whether the reply begins with how old the states are. */
+  readonly age: boolean;
 }
+const PLAIN: AskedOptions = Object.freeze({ full: false, token: false, age: false });
 
 function namedOf(service: string, { door }: Call): NamedPlan {
   return door.reader.named(decodeText(service, "service"));
+}
+
+/** What stands before a vector. */
+function writeBefore({ plan, exposure, options }: AskedOne, { asOf }: FeatureVector, out: ReplyWriter): void {
+  if (options.age) writeAge(plan, asOf, out);
+  writeVariant(exposure, out);
 }
 
 function writeVariant(exposure: ServedExposure | undefined, out: ReplyWriter): void {
@@ -126,7 +104,12 @@ function writeVariant(exposure: ServedExposure | undefined, out: ReplyWriter): v
 }
 
 interface AskedOne extends ChosenVector {
-  readonly options: AnswerOptions;
+  readonly options: AskedOptions;
+}
+
+/** Whether the reply is made of nothing but the values. */
+function mayBeKept({ options }: AskedOne): boolean {
+  return isPlain(options) && !options.age;
 }
 
 /** A command that answers with one vector, at once or once its states were fetched. */
@@ -135,7 +118,7 @@ function oneVector({ name, options, summary, ask, write }: OneVectorCommand): Co
     const { plan, keys } = asked;
     const given = readOptions(asked, call);
     write(asked, call.door.reader.read(plan, keys, states === undefined ? given : { ...given, states }), call.out);
-    if (isPlain(asked.options)) call.keep(plan, keys, name);
+    if (mayBeKept(asked)) call.keep(plan, keys, name);
   };
   return {
     name,
@@ -153,7 +136,7 @@ function oneVector({ name, options, summary, ask, write }: OneVectorCommand): Co
       const { reader } = call.door;
       const asked = ask(args, call);
       const { plan, keys } = asked;
-      const bytes = isPlain(asked.options) ? call.copyAsked() : null;
+      const bytes = mayBeKept(asked) ? call.copyAsked() : null;
       const states = await reader.fetch!([{ plan, keys }]);
       return (out) => {
         try {
@@ -177,16 +160,18 @@ interface OneVectorCommand {
   readonly write: (asked: AskedOne, vector: FeatureVector, out: ReplyWriter) => void;
 }
 
-/** What a call asks for whose first key stands at 2. `flags` are those it may give, and marked where it gives them. */
-function askedOne(named: NamedPlan, args: readonly string[], flags: Flags): AskedOne {
+/** What a call asks for whose first key stands at 2. `flags` are those that it may give. */
+function askedOne(named: NamedPlan, args: readonly string[], flags: readonly string[]): AskedOne {
   const { entities } = named;
   const optionsAt = 2 + entities.length;
   if (args.length < optionsAt) throw wrongKeyCount(named, args);
   let context: unknown;
-  let options: AnswerOptions = PLAIN;
+  let options: AskedOptions = PLAIN;
   if (args.length > optionsAt) {
-    context = contextAt(args, optionsAt, flags, named);
-    options = { full: flags["WITHMETA"] === true, token: flags["WITHTOKEN"] === true };
+    const behind = optionsBehindKeys(args, optionsAt, flags, named);
+    const { given } = behind;
+    context = behind.context;
+    options = { full: given.has("WITHMETA"), token: given.has("WITHTOKEN"), age: given.has("WITHAGE") };
   }
   const chosen = chosenOf(named, keysAt(named, args, 2), requestRow(named.request, context));
   if (chosen.exposure !== undefined) options = { ...options, exposure: chosen.exposure };
@@ -206,20 +191,31 @@ function keysAt({ entities }: NamedPlan, args: readonly string[], at: number): E
   return keys;
 }
 
-/** What `CONTEXT` holds, undefined where it is not given. */
-function contextAt(args: readonly string[], from: number, flags: Flags, named: NamedPlan): unknown {
+interface BehindKeys {
+  /** What `CONTEXT` holds, undefined where it is not given. */
+  readonly context: unknown;
+  readonly given: ReadonlySet<string>;
+}
+
+function optionsBehindKeys(
+  args: readonly string[],
+  from: number,
+  flags: readonly string[],
+  named: NamedPlan,
+): BehindKeys {
   let context: unknown;
+  const given = new Set<string>();
   for (let at = from; at < args.length; at++) {
     const option = args[at]!.toUpperCase();
     if (option === "CONTEXT" && context === undefined && at + 1 < args.length) {
       context = parseJsonText(decodeText(args[++at]!, "CONTEXT"), "CONTEXT");
-    } else if (Object.hasOwn(flags, option)) {
-      flags[option] = true;
+    } else if (flags.includes(option)) {
+      given.add(option);
     } else {
       throw at === from && option !== "CONTEXT" ? wrongKeyCount(named, args) : new CommandError("ERR", "syntax error");
     }
   }
-  return context;
+  return { context, given };
 }
 
 /** Of the service as it was asked for: with its version, where that was named. */
@@ -242,7 +238,7 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
   const count = /^\d{1,9}$/.test(args[2]!) ? Number(args[2]) : 0;
   if (count < 1 || count > BATCH_MAX) {
     throw new OnefoldError("REQUEST_INVALID", `a count of vectors is a whole number from 1 to ${BATCH_MAX}`, {
-      hint: "FMGET service count key [key ...] [CONTEXT json]",
+      hint: "FMGET service count key [key ...] [CONTEXT json] [WITHAGE]",
     });
   }
   const perVector = plan.entities.length;
@@ -256,11 +252,9 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
       },
     );
   }
-  const requestOf = requestsOf(
-    plan,
-    args.length === optionsAt ? undefined : contextAt(args, optionsAt, NO_OPTIONS, plan),
-    count,
-  );
+  const { context, given } = optionsBehindKeys(args, optionsAt, WITH_AGE, plan);
+  const withAge = given.has("WITHAGE");
+  const requestOf = requestsOf(plan, context, count);
   const { fetch } = door.reader;
   const vectorAt = (i: number): ChosenVector => chosenOf(plan, keysAt(plan, args, 3 + i * perVector), requestOf(i));
   const asked = fetch === null ? vectorAt : settledEach(count, vectorAt);
@@ -272,14 +266,14 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
       await setImmediate();
     }
     try {
-      answerElement(asked(i), call, states);
+      answerElement(asked(i), withAge, call, states);
     } catch (error) {
       call.fail(error, "fmget");
     }
   }
 }
 
-function answerElement(chosen: ChosenVector, call: Call, states: FetchedStates | null): void {
+function answerElement(chosen: ChosenVector, withAge: boolean, call: Call, states: FetchedStates | null): void {
   const { plan, keys, exposure } = chosen;
   const {
     door: { reader },
@@ -289,14 +283,20 @@ function answerElement(chosen: ChosenVector, call: Call, states: FetchedStates |
   const options = readOptions(chosen, call);
   if (states !== null || exposure !== undefined) {
     const vector = reader.read(plan, keys, states === null ? options : { ...options, states });
+    if (withAge) writeAge(plan, vector.asOf, out);
     writeVariant(exposure, out);
     return writeVector(plan, vector, out);
   }
   const asked = plan.request.length > 0 ? null : askedOf(plan, out.protocol === 3 ? "resp3" : "resp2", keys, consumer);
   const found = asked === null ? null : reader.findAnswer(asked);
-  if (found !== null) return out.written.bytes(found.bytes, found.start, found.end);
+  if (found !== null) {
+    if (withAge) writeAge(plan, found.asOf, out);
+    return out.written.bytes(found.bytes, found.start, found.end);
+  }
+  const vector = reader.read(plan, keys, options);
+  if (withAge) writeAge(plan, vector.asOf, out);
   const from = out.length;
-  writeVector(plan, reader.read(plan, keys, options), out);
+  writeVector(plan, vector, out);
   if (asked === null) return;
   const { block: bytes, length: end } = out.written;
   reader.keepAnswer(asked, { plan, keys }, { bytes, start: from, end });
@@ -313,44 +313,4 @@ function requestsOf(plan: NamedPlan, context: unknown, count: number): (i: numbe
     where: "CONTEXT",
     hint: "give one object for all, or a list with one for each",
   });
-}
-
-function flag(is: boolean): Reply {
-  return Number(is);
-}
-
-function describePlan(plan: VectorPlan): Reply {
-  return mapReply({
-    service: plan.service,
-    features: featuresReply(plan),
-    ...inputsReply(plan),
-    packable: flag(plan.outputs.every(({ type }) => isPackable(type))),
-  });
-}
-
-function describeExperiment(plan: ExperimentPlan): Reply {
-  const { variants, unit } = plan.experiment;
-  return mapReply({
-    experiment: plan.service,
-    unit: mapReply({ from: unit.from, name: unit.name }),
-    variants: variants.map((variant, place) =>
-      mapReply({ variant: formatVariant(variant), features: featuresReply(plan.variantPlan(place)) }),
-    ),
-    ...inputsReply(plan),
-  });
-}
-
-function featuresReply({ outputs }: VectorPlan): Reply {
-  return outputs.map(({ name, type, view }) => mapReply({ name, type: formatType(type), view }));
-}
-
-function inputsReply({ entities, request }: NamedPlan): Record<"entities" | "request", Reply> {
-  return {
-    entities: entities.map(({ name, keys }) =>
-      mapReply({ name, keys: keys.map((key) => mapReply({ name: key.name, type: formatType(key.type) })) }),
-    ),
-    request: request.map(({ name, type, nullable }) =>
-      mapReply({ name, type: formatType(type), nullable: flag(nullable) }),
-    ),
-  };
 }

@@ -20,6 +20,7 @@ import type { FeatureVector } from "../vector-buffer.ts";
 import type { VectorPlan } from "../vector-plan.ts";
 import type { AnswerBytes } from "../answer-bytes.ts";
 import { areFinite } from "../features-bytes.ts";
+import { snapshotAgeMs } from "../snapshot-age.ts";
 import { encodeText } from "./byte-string.ts";
 import type { Protocol, ReplyWriter } from "./reply-writer.ts";
 
@@ -146,6 +147,14 @@ function bulk(bytes: string): string {
 function doubleText(value: number): string {
   if (Number.isFinite(value)) return String(value);
   return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+const FLOAT64: ValueType = { name: "float64" };
+
+/** The first of two elements, the second of which is to follow: how old the states are, in milliseconds; null as `snapshotAgeMs`. */
+export function writeAge(plan: VectorPlan, asOf: Micros, out: ReplyWriter): void {
+  out.array(2);
+  out.raw(formatValue(snapshotAgeMs(plan, asOf), FLOAT64, out.protocol));
 }
 
 /** Plans whose every feature fits a float64, or why one does not. */

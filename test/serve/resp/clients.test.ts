@@ -54,6 +54,18 @@ describe.each([2, 3] as const)("ioredis over RESP%i", (protocol) => {
       });
     }));
 
+  it("reads vectors behind their age", () =>
+    withClient(async (redis) => {
+      resp.world.arrive({ delay: 8 });
+      resp.world.arrive({ delay: 3 });
+      const keys = ["JFK", "JFK|LAX"];
+      expect(await redis.call("FGET", "delay_model", ...keys, "WITHAGE")).toEqual([null, values]);
+      Object.assign(resp.world.view("origin_delays", 2), { snapshotTime: resp.world.clock.now() - 12_345 });
+      const age = protocol === 2 ? "12.345" : 12.345;
+      expect(await redis.call("FGET", "delay_model", ...keys, "WITHAGE")).toEqual([age, values]);
+      expect(await redis.call("FMGET", "delay_model", "1", ...keys, "WITHAGE")).toEqual([[age, values]]);
+    }));
+
   it("reads packed vectors as buffers", () =>
     withClient(async (auto) => {
       resp.world.arrive({ delay: 8 });
@@ -114,6 +126,10 @@ describe.each([2, 3] as const)("redis for Node over RESP%i", (RESP) => {
       for (const answer of await Promise.all(asked)) {
         expect(answer).toEqual(RESP === 2 ? ["2", "5.5", "3", "2"] : [2, 5.5, 3, 2]);
       }
+      expect(await redis.sendCommand(["FGET", "delay_model", "JFK", "JFK|LAX", "WITHAGE"])).toEqual([
+        null,
+        RESP === 2 ? ["2", "5.5", "3", "2"] : [2, 5.5, 3, 2],
+      ]);
       expect(await redis.clientGetName()).toBe("trainer");
       const described = await redis.sendCommand(["FDESCRIBE", "delay_model"]);
       if (RESP === 2) expect((described as unknown as unknown[]).slice(0, 2)).toEqual(["service", "delay_model"]);

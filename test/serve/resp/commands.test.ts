@@ -54,7 +54,7 @@ describe("FGET", () => {
   it.each([
     [
       ["FGET"],
-      "-ERR wrong number of arguments for 'fget' command; write FGET service key [key ...] [CONTEXT json]\r\n",
+      "-ERR wrong number of arguments for 'fget' command; write FGET service key [key ...] [CONTEXT json] [WITHAGE]\r\n",
     ],
     [
       ["FGET", "delay_mode", "a", "b"],
