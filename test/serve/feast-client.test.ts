@@ -49,6 +49,7 @@ const driverTrips = view("driver_trips", {
     fare_1h: sum("fare").over("1h"),
     mean_fare: mean("fare"),
     last_stars: last("stars"),
+    fresh_fare: last("fare").ttl("1h"),
     last_trip: column("trip_id"),
     fares: lastK("fare", 3),
     last_at: last("ended_at"),
@@ -58,6 +59,15 @@ const driverTrips = view("driver_trips", {
 });
 const pricing = service("pricing", { features: [driverTrips] });
 const definitions = [driver, trips, driverTrips, pricing];
+
+/** The last line that a script of this folder writes. */
+async function saidBy(script: string, ...args: readonly string[]): Promise<string> {
+  const path = fileURLToPath(new URL(script, import.meta.url));
+  const { stdout } = await promisify(execFile)(python ?? "python3", ["-W", "ignore", path, ...args], {
+    maxBuffer: 1 << 26,
+  });
+  return stdout.trim().split("\n").at(-1)!;
+}
 
 describe.skipIf(python === undefined && process.env["CI"] === undefined)("Feast's SDK", () => {
   let folder: string;
@@ -77,17 +87,8 @@ describe.skipIf(python === undefined && process.env["CI"] === undefined)("Feast'
   });
 
   it("pushes rows and reads features, with their types and statuses", async () => {
-    const script = fileURLToPath(new URL("./feast-client.py", import.meta.url));
-    const { stdout } = await promisify(execFile)(python ?? "python3", ["-W", "ignore", script, server.url, folder], {
-      maxBuffer: 1 << 26,
-    });
-    const got = JSON.parse(
-      stdout
-        .trim()
-        .split("\n")
-        .at(-1)!
-        .replace(/\b9007199254740993\b/g, '"9007199254740993"'),
-    ) as {
+    const said = await saidBy("feast-client.py", server.url, folder);
+    const got = JSON.parse(said.replace(/\b9007199254740993\b/g, '"9007199254740993"')) as {
       readonly by_reference: Record<string, unknown[]>;
       readonly types: Record<string, unknown[]>;
       readonly statuses: Record<string, number[]>;
@@ -119,5 +120,60 @@ describe.skipIf(python === undefined && process.env["CI"] === undefined)("Feast'
     expect(got.statuses["fare_1h"]).toEqual([1, 1, 3]);
     expect(got.by_service["driver_trips__fare_1h"]).toEqual([40]);
     expect(got.unknown).toContain("FEATURE_UNKNOWN");
+  }, 240_000);
+
+  it("has requests and answers of its own code that are these, for each status and each way to push", async () => {
+    const got = JSON.parse(await saidBy("feast-wire.py", server.url)) as Record<string, unknown> & {
+      readonly names: readonly string[];
+      readonly values: readonly (readonly [string, unknown][])[];
+      readonly statuses: readonly string[][];
+      readonly event_timestamps: readonly string[][];
+    };
+    expect(got).toMatchObject({
+      pushed: { online: [200, "null"], offline: [200, "null"], online_and_offline: [200, "null"] },
+      pushed_by_tool: ["ok", "ok", "ok"],
+      written: [200, "null"],
+      refused: [422, "PUSH_SOURCE_UNKNOWN"],
+      is_of_the_model: true,
+      is_what_feast_writes: true,
+    });
+    const byName = Object.fromEntries(
+      got.names.map((name, i) => [name, got.values[i]!.map(([type, value]) => (type === "null_val" ? null : value))]),
+    );
+    // Pushed in each of three ways; with a null; three hours ago; never; by the tool, a big int64.
+    expect(byName).toEqual({
+      driver_id: ["2001", "2002", "2003", "2004", "9007199254740995"],
+      trips_1h: ["3", "1", "0", "0", "3"],
+      fare_1h: [30, 7, null, null, 6],
+      last_stars: ["4", null, "3", null, "1"],
+      fresh_fare: [10, 7, null, null, 2],
+      last_trip: ["p2", "w1", "w2", null, "m2"],
+      fares: [[10, 10, 10], [7], [1.5], null, [2, 2, 2]],
+      last_at: ["1772366400", "1772366400", "1772355600", null, "1772366400"],
+      is_dear: [false, false, false, null, false],
+      account: ["2001", "2002", "2003", null, "9007199254740995"],
+    });
+    const types = Object.fromEntries(got.names.map((name, i) => [name, got.values[i]![0]![0]]));
+    expect(types).toEqual({
+      driver_id: "int64_val",
+      trips_1h: "int64_val",
+      fare_1h: "double_val",
+      last_stars: "int64_val",
+      fresh_fare: "double_val",
+      last_trip: "string_val",
+      fares: "double_list_val",
+      last_at: "int64_val",
+      is_dear: "bool_val",
+      account: "int64_val",
+    });
+    const statuses = Object.fromEntries(got.names.map((name, i) => [name, got.statuses[i]]));
+    expect(statuses).toMatchObject({
+      trips_1h: ["PRESENT", "PRESENT", "PRESENT", "NOT_FOUND", "PRESENT"],
+      fare_1h: ["PRESENT", "PRESENT", "NULL_VALUE", "NOT_FOUND", "PRESENT"],
+      last_stars: ["PRESENT", "NULL_VALUE", "PRESENT", "NOT_FOUND", "PRESENT"],
+      fresh_fare: ["PRESENT", "PRESENT", "OUTSIDE_MAX_AGE", "NOT_FOUND", "PRESENT"],
+    });
+    const [now, before, never] = ["2026-03-01T12:00:00Z", "2026-03-01T09:00:00Z", "1970-01-01T00:00:00Z"];
+    for (const times of got.event_timestamps.slice(1)) expect(times).toEqual([now, now, before, never, now]);
   }, 240_000);
 });
