@@ -1,36 +1,42 @@
 /**
  * Random bytes at the fast door, for a few seconds, or for as many as `ONEFOLD_FUZZ_SECONDS` says, half of them
  * each: the answers
- * are the ordinary server's, a client that does nothing wrong notices nothing, and memory stays what it was.
+ * are the ordinary server's, a client that does nothing wrong notices nothing, there are never more connections than there
+ * may be, and memory and open sockets stay what they were.
  */
 import { connect, type Socket } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { SeededRandom } from "../../../src/testing/random.ts";
 import { HOT } from "./known-requests.ts";
 import { randomBytes, randomParts, randomStream } from "./mutations.ts";
 import { vectorRequest } from "./request-text.ts";
 import { answersOfBoth, differenceOf, openTwoDoors, splitAnswers, type TwoDoors } from "./two-doors.ts";
+import { ConnectionWatch, openHandles } from "../connection-watch.ts";
+import type { HttpOptions } from "../../../src/serve/http.ts";
 import { firstSeed } from "../../first-seed.ts";
 
 const SECONDS = Number(process.env["ONEFOLD_FUZZ_SECONDS"] ?? 6) / 2;
 const SEED = firstSeed();
 const AT_ONCE = 12;
+/** Fewer than would like to come in. */
+const CONNECTIONS_MAX = 5;
 
 let doors: TwoDoors;
-beforeEach(async () => {
-  doors = await openTwoDoors();
+async function open(options: HttpOptions = {}): Promise<void> {
+  doors = await openTwoDoors(options);
   // So that answers are kept, and given again, as the ordinary server never does.
   for (const { world } of [doors.fast, doors.ordinary]) world.isSampling = false;
-});
+}
 afterEach(() => doors?.close());
 
 describe("whatever is sent", () => {
   it(
     `is answered as by the ordinary server, or refused (seed ${SEED})`,
     async () => {
+      await open();
       const healthy = startHealthyClient(doors.fast.server.port);
       const endMs = performance.now() + SECONDS * 1000;
       let cases = 0;
@@ -45,22 +51,34 @@ describe("whatever is sent", () => {
   );
 
   it(
-    `never fells the server, holds its memory or meets another connection (seed ${SEED})`,
+    `never fells the server, holds its memory, meets another connection or is let in past the limit (seed ${SEED})`,
     async () => {
+      await open({ connectionsMax: CONNECTIONS_MAX });
       const { port } = doors.fast.server;
+      const watch = new ConnectionWatch(port);
       const healthy = startHealthyClient(port);
+      const alone = async (): Promise<number> => {
+        await expect.poll(() => watch.openNow()).toBe(1);
+        return openHandles();
+      };
       const random = new SeededRandom(SEED);
       const misuseFor = async (seconds: number): Promise<void> => {
         const endMs = performance.now() + seconds * 1000;
         while (performance.now() < endMs) {
-          await Promise.all(Array.from({ length: AT_ONCE }, () => misuse(random, port)));
+          await Promise.all(Array.from({ length: AT_ONCE }, () => misuse(random, port, watch)));
           doors.fast.world.recorded.length = 0;
         }
       };
       await misuseFor(SECONDS / 4);
+      const handles = await alone();
       const before = await heapBytes();
       await misuseFor((3 * SECONDS) / 4);
+      expect(await alone()).toBe(handles);
       expect(await heapBytes()).toBeLessThan(before + 16 * 1024 * 1024);
+      expect(watch.dropped).toBeGreaterThan(0);
+      await expectAllPlaces(watch, port);
+      expect(watch.most).toBe(CONNECTIONS_MAX);
+      watch.stop();
       expect(await healthy.stop()).toBeGreaterThan(10);
       expect(doors.fast.failures).toEqual([]);
     },
@@ -123,9 +141,31 @@ function startHealthyClient(port: number): { stop(): Promise<number> } {
   };
 }
 
-/** One connection that behaves badly in one of many ways, and is gone. */
-async function misuse(random: SeededRandom, port: number): Promise<void> {
+/** That beside the healthy client there is room for all who may come, and for nobody else. */
+async function expectAllPlaces(watch: ConnectionWatch, port: number): Promise<void> {
+  const dropped = watch.dropped;
+  const clients = Array.from({ length: CONNECTIONS_MAX }, () => connect(port, "127.0.0.1"));
+  const fates = await Promise.all(
+    clients.map(
+      (socket) =>
+        new Promise<string>((resolve) => {
+          socket.on("data", () => resolve("answered")).on("error", () => {});
+          socket.on("close", () => resolve("closed"));
+          socket.write(vectorRequest("A3"));
+        }),
+    ),
+  );
+  expect(fates.filter((fate) => fate === "answered")).toHaveLength(CONNECTIONS_MAX - 1);
+  expect(watch.dropped).toBe(dropped + 1);
+  expect(watch.openNow()).toBe(CONNECTIONS_MAX);
+  for (const socket of clients) socket.destroy();
+}
+
+/** One connection that behaves badly in one of many ways, and is gone. One that is past the limit is told nothing. */
+async function misuse(random: SeededRandom, port: number, watch: ConnectionWatch): Promise<void> {
   const socket = connect(port, "127.0.0.1");
+  let ownPort = 0;
+  socket.once("connect", () => (ownPort = socket.localPort ?? 0));
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   socket.on("error", () => {});
   const hot = Object.values(HOT);
@@ -161,6 +201,7 @@ async function misuse(random: SeededRandom, port: number): Promise<void> {
   await sleep(random.integer(0, 20));
   hangUp(random, socket);
   await closed;
+  if (watch.wasDropped(ownPort)) expect(socket.bytesRead).toBe(0);
 }
 
 function hangUp(random: SeededRandom, socket: Socket): void {
