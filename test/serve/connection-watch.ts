@@ -9,6 +9,8 @@ interface Dropped {
   readonly remotePort?: number;
 }
 
+export type Fate = "accepted" | "dropped";
+
 export class ConnectionWatch {
   readonly #port: number;
   readonly #open = new Set<Socket>();
@@ -16,7 +18,7 @@ export class ConnectionWatch {
   #server: Server | null = null;
   #most = 0;
   #dropped = 0;
-  readonly #droppedPorts = new Set<number>();
+  readonly #fates = new Map<number, Fate>();
 
   constructor(port: number) {
     this.#port = port;
@@ -33,9 +35,14 @@ export class ConnectionWatch {
     return this.#dropped;
   }
 
-  /** Whether the one from this port of a client is among them; a port may come again. */
-  wasDropped(port: number): boolean {
-    return this.#droppedPorts.has(port);
+  /** Of the last connection from this port of a client; undefined where it is not known yet, or was gone when it was its turn. */
+  fateOf(port: number): Fate | undefined {
+    return this.#fates.get(port);
+  }
+
+  /** Ports come again. */
+  forgetFates(): void {
+    this.#fates.clear();
   }
 
   openNow(): number {
@@ -52,14 +59,14 @@ export class ConnectionWatch {
     const { socket } = message as { readonly socket: Socket & { readonly server: Server } };
     if (socket.localPort !== this.#port) return;
     if (this.#server === null) (this.#server = socket.server).on("drop", this.#onDrop);
-    if (socket.remotePort !== undefined) this.#droppedPorts.delete(socket.remotePort);
+    if (socket.remotePort !== undefined) this.#fates.set(socket.remotePort, "accepted");
     this.#open.add(socket);
     this.#most = Math.max(this.#most, this.openNow());
   };
 
   readonly #onDrop = (data?: Dropped): void => {
     this.#dropped++;
-    if (data?.remotePort !== undefined) this.#droppedPorts.add(data.remotePort);
+    if (data?.remotePort !== undefined) this.#fates.set(data.remotePort, "dropped");
   };
 }
 
