@@ -4,13 +4,14 @@
 import { packageVersion } from "../base/version.ts";
 import { docsPage } from "./docs-page.ts";
 import { openApiDocument } from "./openapi.ts";
-import type { Route } from "./route.ts";
+import { type Route, sameHeaders } from "./route.ts";
 
 /** Nothing on the page runs, and nothing is fetched for it. */
 const PAGE_HEADERS = {
   "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
   "x-content-type-options": "nosniff",
 };
+const pageHeaders = sameHeaders(PAGE_HEADERS);
 
 /** `routes` with those that describe them all. */
 export function withDocs(routes: readonly Route[]): Route[] {
@@ -29,7 +30,7 @@ export function withDocs(routes: readonly Route[]): Route[] {
       path: "/docs",
       summary: "This API as a page",
       reads: "nothing",
-      schemas: { answers: { 200: { type: "string" } }, answerType: "text/html" },
+      schemas: { answers: { 200: { type: "string" } }, answerType: "text/html", answerHeaders: pageHeaders },
       handle: () => ({
         status: 200,
         contentType: "text/html; charset=utf-8",

@@ -11,7 +11,7 @@ import { type FeastHead, FeastHeads, KnownRequest, type OnlineFeaturesRequest } 
 import { type FeastColumns, FeastRows } from "./feast-rows.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
-import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer } from "./route.ts";
+import { consumerHeaders, errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer } from "./route.ts";
 import { snapshotAgeHeaders } from "./snapshot-age.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "./vector-batch.ts";
 
@@ -54,6 +54,7 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
             full_feature_names: { type: "boolean", description: "names features view__feature" },
           },
         },
+        headers: consumerHeaders,
         answerHeaders: snapshotAgeHeaders,
         answers: { ...readErrors, 200: onlineFeaturesSchema },
       },

@@ -5,7 +5,15 @@ import { performance } from "node:perf_hooks";
 import { entityKey, entityKeyFromText } from "./entity-input.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
-import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer, type RouteRequest } from "./route.ts";
+import {
+  consumerHeaders,
+  errorSchema,
+  type JsonSchema,
+  nameSchema,
+  type Route,
+  type RouteAnswer,
+  type RouteRequest,
+} from "./route.ts";
 import { answerBatch, BATCH_MAX } from "./vector-batch.ts";
 import {
   answerOptionQuerySchemas,
@@ -14,7 +22,7 @@ import {
   featuresSchema,
   metadataSchema,
 } from "./vector-answer.ts";
-import { vectorRepeater, vectorRouteAnswer } from "./vector-route-answer.ts";
+import { tokenHeaders, vectorRepeater, vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entityIdSchema: JsonSchema = {
   type: ["string", "number", "boolean", "array", "object"],
@@ -78,6 +86,8 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
             ...answerOptionSchemas,
           },
         },
+        headers: consumerHeaders,
+        answerHeaders: tokenHeaders,
         answers,
       },
       handle: (request) => {
@@ -102,6 +112,8 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
             ...answerOptionQuerySchemas,
           },
         },
+        headers: consumerHeaders,
+        answerHeaders: tokenHeaders,
         answers,
       },
       handle: (request) => {
@@ -132,6 +144,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
             ...answerOptionSchemas,
           },
         },
+        headers: consumerHeaders,
         answers: {
           ...answers,
           200: {

@@ -30,7 +30,7 @@ interface OpenApiBody {
 
 export interface OpenApiParameter {
   readonly name: string;
-  readonly in: "path" | "query";
+  readonly in: "path" | "query" | "header";
   readonly required: boolean;
   readonly schema: JsonSchema;
   readonly description?: string;
@@ -89,6 +89,12 @@ const MEANING: Readonly<Record<string, string>> = {
   507: "the disk is full: nothing of the push was acknowledged",
 };
 
+/** What answers with an error say by their status, whatever the route. */
+const RETRY_AFTER: Readonly<Record<string, JsonSchema>> = {
+  "retry-after": { type: "integer", description: "seconds" },
+};
+const HEADERS: Readonly<Record<string, Readonly<Record<string, JsonSchema>>>> = { 429: RETRY_AFTER, 503: RETRY_AFTER };
+
 export function openApiDocument(routes: readonly Route[], version: string): OpenApiDocument {
   const paths: Record<string, Record<string, OpenApiOperation>> = {};
   for (const route of routes) (paths[route.path] ??= {})[route.method.toLowerCase()] = operation(route);
@@ -112,8 +118,12 @@ function tagOf(route: Route): (typeof TAGS)[string] {
 }
 
 function operation(route: Route): OpenApiOperation {
-  const { params, query, answers, answerType = "application/json", answerHeaders } = route.schemas;
-  const parameters = [...parametersOf("path", params), ...parametersOf("query", query)];
+  const { params, query, answers, headers, answerType = "application/json", answerHeaders } = route.schemas;
+  const parameters = [
+    ...parametersOf("path", params?.["properties"]),
+    ...parametersOf("query", query?.["properties"]),
+    ...parametersOf("header", headers),
+  ];
   const body = requestBody(route);
   // What every parameter and every body may be, whatever it is for.
   const refusals = {
@@ -131,7 +141,7 @@ function operation(route: Route): OpenApiOperation {
         status,
         {
           description: MEANING[status] ?? "an error",
-          ...(status === "200" && answerHeaders !== undefined ? { headers: headersOf(answerHeaders) } : {}),
+          ...headersOf(status === "200" ? answerHeaders : HEADERS[status]),
           content: contentOf(status === "200" ? answerType : "application/json", withReferences(schema)),
         },
       ]),
@@ -139,8 +149,11 @@ function operation(route: Route): OpenApiOperation {
   };
 }
 
-function headersOf(headers: Readonly<Record<string, JsonSchema>>): Headers {
-  return Object.fromEntries(Object.entries(headers).map(([name, schema]) => [name, described(schema)]));
+function headersOf(headers: Readonly<Record<string, JsonSchema>> | undefined): { readonly headers?: Headers } {
+  if (headers === undefined) return {};
+  return {
+    headers: Object.fromEntries(Object.entries(headers).map(([name, schema]) => [name, described(schema)])),
+  };
 }
 
 /** A description stands beside the schema of what it describes. */
@@ -173,8 +186,8 @@ function operationId(route: Route): string {
   return route.method.toLowerCase() + words.map((word) => word[0]!.toUpperCase() + word.slice(1)).join("");
 }
 
-function parametersOf(place: "path" | "query", schema: JsonSchema | undefined): OpenApiParameter[] {
-  const properties = (schema?.["properties"] ?? {}) as Readonly<Record<string, JsonSchema>>;
+function parametersOf(place: OpenApiParameter["in"], schemas: unknown): OpenApiParameter[] {
+  const properties = (schemas ?? {}) as Readonly<Record<string, JsonSchema>>;
   return Object.entries(properties).map(([name, schema]) => ({
     name,
     in: place,

@@ -63,7 +63,9 @@ export interface RouteSchemas {
   /** Every property is a string: that is what a query holds. */
   readonly query?: JsonSchema;
   readonly body?: JsonSchema;
-  /** Of the answer with status 200, by name in lower case, beside those that the protocol itself has. */
+  /** Headers that the route reads, by name in lower case, beside those that the protocol itself has. */
+  readonly headers?: Readonly<Record<string, JsonSchema>>;
+  /** Likewise those of the answer with status 200. */
   readonly answerHeaders?: Readonly<Record<string, JsonSchema>>;
   /** Answers by status, for the API description; answers are not checked against them. */
   readonly answers: Readonly<Record<number, JsonSchema>>;
@@ -106,6 +108,19 @@ export interface KnownBodies {
 
 /** By which whoever asks names itself, for the count of who uses what. */
 export const CONSUMER_HEADER = "x-onefold-consumer";
+
+/** Of routes that answer with vectors. */
+export const consumerHeaders: Readonly<Record<string, JsonSchema>> = {
+  [CONSUMER_HEADER]: {
+    type: "string",
+    description: "how whoever asks names itself: what it reads is counted under that name",
+  },
+};
+
+/** Of headers that say the same in every answer. */
+export function sameHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, JsonSchema>> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, { type: "string", const: value }]));
+}
 
 export const nameSchema: JsonSchema = { type: "string", minLength: 1, maxLength: 256 };
 

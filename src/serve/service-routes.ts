@@ -8,10 +8,10 @@ import { serviceKeys } from "./entity-input.ts";
 import { chosenOf } from "./experiment-plan.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
-import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
+import { consumerHeaders, errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
 import { answerBatch, BATCH_MAX } from "./vector-batch.ts";
 import { answerOptions, answerOptionSchemas, featuresSchema, metadataSchema } from "./vector-answer.ts";
-import { vectorRepeater, vectorRouteAnswer } from "./vector-route-answer.ts";
+import { tokenHeaders, vectorRepeater, vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entitiesSchema: JsonSchema = {
   type: "object",
@@ -51,6 +51,8 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           additionalProperties: false,
           properties: { entities: entitiesSchema, request: requestSchema, fit: fitSchema, ...answerOptionSchemas },
         },
+        headers: consumerHeaders,
+        answerHeaders: tokenHeaders,
         answers: {
           ...errors,
           200: {
@@ -100,6 +102,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
             ...answerOptionSchemas,
           },
         },
+        headers: consumerHeaders,
         answers: {
           ...errors,
           200: {

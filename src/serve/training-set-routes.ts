@@ -7,7 +7,7 @@ import { Readable } from "node:stream";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { LabelUpload } from "./label-upload.ts";
 import type { ServePorts } from "./ports.ts";
-import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteRequest } from "./route.ts";
+import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteRequest, sameHeaders } from "./route.ts";
 import {
   isUnderWay,
   type SetFormat,
@@ -18,6 +18,7 @@ import {
 import { optionsOfQuery } from "./training-set-query.ts";
 import { chosenIdSchema, jobSchema, optionQuerySchemas, optionSchemas } from "./training-set-schemas.ts";
 
+const EVENTS_HEADERS = { "cache-control": "no-store", "x-accel-buffering": "no" };
 const CONTENT_TYPES: Readonly<Record<SetFormat, string>> = {
   parquet: "application/vnd.apache.parquet",
   arrow: "application/vnd.apache.arrow.stream",
@@ -114,6 +115,7 @@ export function trainingSetRoutes(ports: ServePorts): Route[] {
         params: idParams,
         answers: { 200: { type: "string", description: "each event's data is the job as JSON" }, ...errors(404, 409) },
         answerType: "text/event-stream",
+        answerHeaders: sameHeaders(EVENTS_HEADERS),
       },
       handle: async ({ params, ended }) => {
         const jobs = desk();
@@ -122,7 +124,7 @@ export function trainingSetRoutes(ports: ServePorts): Route[] {
           status: 200,
           body: null,
           contentType: "text/event-stream; charset=utf-8",
-          headers: { "cache-control": "no-store", "x-accel-buffering": "no" },
+          headers: EVENTS_HEADERS,
           stream: Readable.from(jobEvents(jobs, first, ended), { objectMode: false }),
         };
       },
@@ -141,6 +143,7 @@ export function trainingSetRoutes(ports: ServePorts): Route[] {
         },
         answers: { 200: { type: "string", format: "binary" }, ...errors(400, 404, 409) },
         answerType: [...new Set(Object.values(CONTENT_TYPES))],
+        answerHeaders: { "content-disposition": { type: "string", description: "the name of the file" } },
       },
       handle: async ({ params, query }) => {
         const format = (query["format"] ?? "parquet") as SetFormat;

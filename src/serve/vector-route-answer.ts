@@ -14,7 +14,7 @@ import type { FeatureReader } from "./feature-reader.ts";
 import { writeFeatures } from "./features-bytes.ts";
 import { type Asked, copyOfAsked, type KeptAnswer } from "./kept-answers.ts";
 import { labelText } from "./label-text.ts";
-import type { RouteAnswer, WrittenAnswer } from "./route.ts";
+import type { JsonSchema, RouteAnswer, WrittenAnswer } from "./route.ts";
 import { writeSnapshotAge } from "./snapshot-age.ts";
 import { writeMicros, writeThousandths } from "./time-bytes.ts";
 import {
@@ -42,6 +42,13 @@ export interface AnsweredRead {
   readonly bytes?: Asked | undefined;
 }
 
+const TOKEN_HEADER = "x-onefold-token";
+
+/** Of routes that answer with one vector. */
+export const tokenHeaders: Readonly<Record<string, JsonSchema>> = {
+  [TOKEN_HEADER]: { type: "string", description: "metadata.token, where that is asked for" },
+};
+
 /** A class, because literals with accessors and spreads cost as much here as the whole text. */
 class VectorRouteAnswer implements WrittenAnswer {
   readonly status = 200;
@@ -64,7 +71,7 @@ class VectorRouteAnswer implements WrittenAnswer {
     this.#timestamp = clock.now();
     this.#metadata = isUsual(plan, plan.vector, options) ? null : metadataBehindTime(plan, plan.vector, options);
     const token = this.#metadata?.["token"];
-    this.headers = typeof token === "string" ? { "x-onefold-token": token } : NO_HEADERS;
+    this.headers = typeof token === "string" ? { [TOKEN_HEADER]: token } : NO_HEADERS;
     this.#label = label;
     this.#read = read;
   }
