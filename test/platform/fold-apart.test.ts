@@ -109,10 +109,10 @@ describe("events folded in a process of its own", () => {
     expect(here.length).toBeGreaterThan(10);
     expect(here.at(-1)!.counts).toMatchObject({ events: EVENTS - 100, entities: 900 });
     expect(here.flatMap(({ letters }) => letters).length).toBeGreaterThan(100);
-    expect(await all(foldArchiveApart(meter, settings)(request()))).toEqual(here);
+    expect(await all(foldArchiveApart(meter, settings, starting())(request()))).toEqual(here);
 
     const start = here[4]!.place;
-    const rest = await all(foldArchiveApart(meter, settings)(request({ start })));
+    const rest = await all(foldArchiveApart(meter, settings, starting())(request({ start })));
     expect(rest).toEqual(await all(foldArchiveWith(engine)(request({ start }))));
     expect(rest[0]!.states).toEqual(here[5]!.states);
     expect(await readdir(spillFolder)).toEqual([]);
@@ -136,22 +136,24 @@ describe("events folded in a process of its own", () => {
   });
 
   it("are an error where the process is killed, or the work is cancelled", async () => {
-    const killed = foldArchiveApart(meter, settings)(request());
+    const killed = foldArchiveApart(meter, settings, starting())(request());
     await killed.next();
     process.kill(childrenOf(process.pid)[0]!, "SIGKILL");
     expect(await codeOf(all(killed))).toBe("ENGINE_ENDED");
 
     const cancelling = new AbortController();
-    const cancelled = foldArchiveApart(meter, settings)(request({ signal: cancelling.signal }));
+    const cancelled = foldArchiveApart(meter, settings, starting())(request({ signal: cancelling.signal }));
     await cancelled.next();
     cancelling.abort();
     expect(await codeOf(all(cancelled))).toBe("CANCELLED");
-    expect(await codeOf(all(foldArchiveApart(meter, settings)(request({ signal: cancelling.signal }))))).toBe(
-      "CANCELLED",
-    );
+    expect(
+      await codeOf(all(foldArchiveApart(meter, settings, starting())(request({ signal: cancelling.signal })))),
+    ).toBe("CANCELLED");
 
     const missing = { ...files, live: files.live.map((file) => ({ ...file, path: `${file.path}.gone` })) };
-    expect(await codeOf(all(foldArchiveApart(meter, settings)(request({ files: missing }))))).not.toBe("ENGINE_ENDED");
+    expect(await codeOf(all(foldArchiveApart(meter, settings, starting())(request({ files: missing }))))).not.toBe(
+      "ENGINE_ENDED",
+    );
     expect(childrenOf(process.pid)).toEqual([]);
     expect(await readdir(spillFolder)).toEqual([]);
   });
