@@ -14,6 +14,7 @@ const TIMED = [
 const FAULTS = [
   "test/faults/*.test.ts",
   "test/offline-store/engine-apart.test.ts",
+  "test/online-store/redis/cluster-start.test.ts",
   "test/ingest/kafka/corrections.test.ts",
   "test/ingest/kafka/corrections-killed.test.ts",
   "test/ingest/kafka/drafts.test.ts",

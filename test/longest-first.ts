@@ -40,6 +40,7 @@ const LONGEST: readonly string[] = [
   "test/examples/gitops.test.ts",
   "test/ingest/kafka/kill-nine.test.ts",
   "test/faults/full-disk.test.ts",
+  "test/online-store/redis/cluster-start.test.ts",
   "test/fold/fold-equals-oracle.test.ts",
   "test/examples/notebook.test.ts",
   "test/ingest/kafka/corrections.test.ts",

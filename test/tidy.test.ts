@@ -75,7 +75,7 @@ const DRIVERS: readonly string[] = [
 ];
 /** Known to two: the client has none of the server's code. */
 const SHARED_DRIVERS: Readonly<Record<string, readonly string[]>> = {
-  ioredis: ["client/resp-connection.ts", "online-store/redis/redis-link.ts"],
+  ioredis: ["client/resp-connection.ts", "online-store/redis/redis-client.ts"],
 };
 
 /** Where the published package can be entered; every other file must be reachable from one of them. */

@@ -4,8 +4,10 @@ import type { RedisAddress } from "./redis-address.ts";
 
 type Shown = Pick<RedisAddress, "shown" | "timeoutMs">;
 
-export function storeTimeout({ shown, timeoutMs }: Shown): OnefoldError {
-  return new OnefoldError("STORE_TIMEOUT", `the online store at ${shown} did not answer within ${timeoutMs} ms`, {
+/** `silent`: who of a cluster, and what was asked. */
+export function storeTimeout({ shown, timeoutMs }: Shown, silent: string | null = null): OnefoldError {
+  const who = silent === null ? "" : `: ${silent}`;
+  return new OnefoldError("STORE_TIMEOUT", `the online store at ${shown} did not answer within ${timeoutMs} ms${who}`, {
     where: shown,
     hint: "see how busy it is (redis-cli --latency, SLOWLOG GET); timeout_ms in its address sets the limit",
   });

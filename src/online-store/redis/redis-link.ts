@@ -9,14 +9,27 @@
  * - What was under way when a connection broke is sent again over the next one, but for what must not be: a server
  *   that is back may have less than it had answered for.
  * - In a cluster a command goes to the node that has its first key's slot, follows MOVED and ASK, and is tried again
- *   while a replica takes over.
+ *   while a replica takes over. While calls wait, the cluster is asked who has what now: a silent node holds up none for
+ *   longer than it takes the cluster to replace it.
  *
  * Of the package's errors only the message goes on: they hold the command that failed, and AUTH holds the password.
  */
-import type { Cluster, ClusterOptions, Redis, RedisOptions } from "ioredis";
+import { setTimeout as sleep } from "node:timers/promises";
 import { OnefoldError } from "../../base/errors.ts";
 import { storeTimeout, storeUnavailable } from "./call-limits.ts";
+import { ClusterSeeds, messageOf } from "./cluster-seeds.ts";
 import type { RedisAddress } from "./redis-address.ts";
+import { FirstConnection } from "./first-connection.ts";
+import {
+  ANY_SEED,
+  type Cluster,
+  clusterOptions,
+  importRedis,
+  NODE_RETRY_MS,
+  type Redis,
+  singleOptions,
+} from "./redis-client.ts";
+import { ownerOf, silentServers } from "./silent-servers.ts";
 
 export type RedisArgument = string | Buffer | number;
 
@@ -31,19 +44,22 @@ export type RedisScripts = Readonly<Record<string, string>>;
 
 const COMMANDS_MAX = 50_000;
 const BYTES_MAX = 128 * 1024 * 1024;
-const RECONNECT_MS_MIN = 20;
-const RECONNECT_MS_MAX = 1000;
-const NODE_RETRY_MS = 50;
-/** A server that has taken another's place is noticed after this at the latest, also by a client that is told of none. */
-const LOOK_AT_SERVERS_MS = 5000;
-/** By which the time limit of single commands, which only clears up, is behind the one that callers see. */
-const CLEAR_UP_FACTOR = 2;
+/** While calls wait for nodes of a cluster, it is asked as often who has what now: a silent one may have been replaced. */
+const ASK_ANEW_MS_MAX = 1000;
+const ASK_ANEW_PARTS = 5;
+/** A node has as long to say so, a part of the time limit at most, then another is asked; twice as long where none had said so. */
+const REFRESH_MS_MAX = 1000;
+const REFRESH_PARTS = 3;
 
 type Client = Redis | Cluster;
 
 export class RedisLink {
   readonly #address: RedisAddress;
   readonly #client: Client;
+  /** Of a cluster. */
+  readonly #seeds: ClusterSeeds | null;
+  readonly #askingAnew: NodeJS.Timeout | null = null;
+  readonly #first: FirstConnection;
   #downSinceMs: number | null = performance.now();
   /** Why it is down, or was last. */
   #reason = "there is no connection yet";
@@ -52,21 +68,23 @@ export class RedisLink {
   #isClosed = false;
   #connectionsLost = 0;
   /**
-   * Of each call under way, what it does where the connection was lost, or the link closed. No promise that lasts as long as the connection: all that
-   * ever waited for it would stay, with its replies.
+   * Of each call under way, what it does where the connection was lost, or the link closed, and when it began. No promise that
+   * lasts as long as the connection: all that ever waited for it would stay, with its replies.
    */
-  readonly #underWay = new Set<() => void>();
+  readonly #underWay = new Map<() => void, number>();
   /** Masters of a cluster. */
   #known: ReadonlySet<string> = new Set();
 
-  private constructor(address: RedisAddress, client: Client) {
+  private constructor(address: RedisAddress, client: Client, seeds: ClusterSeeds | null) {
     this.#address = address;
     this.#client = client;
+    this.#seeds = seeds;
+    this.#first = new FirstConnection(address.timeoutMs);
     const lost = (): void => {
       this.#connectionsLost += 1;
       // In a cluster the package itself asks again, of whoever has the slot then.
       if (address.isCluster) return;
-      for (const tell of this.#underWay) tell();
+      for (const tell of this.#underWay.keys()) tell();
     };
     const down = (): void => {
       // Attempts that fail while it is down are no further loss.
@@ -74,15 +92,23 @@ export class RedisLink {
       this.#downSinceMs ??= performance.now();
     };
     const failed = (error: Error): void => {
-      this.#reason = messageOf(error);
+      // Of a cluster it says less than the errors of its nodes.
+      if (!address.isCluster) this.#reason = messageOf(error);
     };
+    const nodeFailed = (error: Error, node: string): void => {
+      const isSilent = error.message === "timeout";
+      this.#reason = `${node} ${isSilent ? "does not say who has which slots" : `failed (${messageOf(error)})`}`;
+    };
+    client.on("connect", () => this.#first.stepped());
     client.on("ready", () => void this.#probe());
+    seeds?.onFound(() => this.#first.stepped());
     client.on("close", down);
     client.on("end", down);
     client.on("error", failed);
-    client.on("node error", failed);
+    client.on("node error", nodeFailed);
     client.on("-node", lost);
     client.on("refresh", () => this.#lookAtServers());
+    if ("nodes" in client) this.#askingAnew = this.#askAnew(client);
     client.connect().catch(failed);
   }
 
@@ -90,10 +116,19 @@ export class RedisLink {
   static async open(address: RedisAddress, scripts: RedisScripts): Promise<RedisLink> {
     const { Redis: RedisClient, Cluster: ClusterClient } = await importRedis();
     const defined = Object.fromEntries(Object.entries(scripts).map(([name, lua]) => [name, { lua }]));
-    const client = address.isCluster
-      ? new ClusterClient([...address.nodes], { ...clusterOptions(address), scripts: defined })
-      : new RedisClient({ ...address.nodes[0]!, ...singleOptions(address), scripts: defined });
-    return new RedisLink(address, client);
+    if (!address.isCluster) {
+      const client = new RedisClient({ ...address.nodes[0]!, ...singleOptions(address), scripts: defined });
+      return new RedisLink(address, client, null);
+    }
+    const seeds = new ClusterSeeds(address, RedisClient);
+    const options = clusterOptions(address, () => seeds.first());
+    return new RedisLink(address, new ClusterClient([ANY_SEED], { ...options, scripts: defined }), seeds);
+  }
+
+  /** Resolves once there was one. Throws `STORE_UNAVAILABLE` where a round trip of the way there takes longer than one may. */
+  async connected(): Promise<void> {
+    const isThere = await this.#first.wait();
+    if (!isThere || this.#isClosed) throw this.#unavailable(this.#why);
   }
 
   get isCluster(): boolean {
@@ -129,7 +164,12 @@ export class RedisLink {
 
   /** Asks a cluster anew who has what; the answer counts from when it comes. */
   refreshServers(): void {
-    if ("refreshSlotsCache" in this.#client) this.#client.refreshSlotsCache();
+    const client = this.#client;
+    if (!("refreshSlotsCache" in client)) return;
+    client.refreshSlotsCache((error) => {
+      const { slotsRefreshTimeout: waitedMs = 0 } = client.options;
+      if (error) client.options.slotsRefreshTimeout = Math.min(2 * waitedMs, this.#address.timeoutMs);
+    });
   }
 
   /** As `send`, to each server that has keys, by its name; what a cluster has moved elsewhere meanwhile is refused. */
@@ -139,6 +179,7 @@ export class RedisLink {
       parts.flatMap(({ commands }) => commands),
       true,
       () => parts.flatMap(({ client, commands }) => commands.map((command) => callBuffer(client, command))),
+      parts.flatMap(({ server, commands }) => commands.map(() => server)),
     );
     return new Map(parts.map(({ server, commands }) => [server, replies.splice(0, commands.length)]));
   }
@@ -147,18 +188,54 @@ export class RedisLink {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#reason = "the store was closed";
-    for (const tell of this.#underWay) tell();
+    for (const tell of this.#underWay.keys()) tell();
+    if (this.#askingAnew !== null) clearInterval(this.#askingAnew);
+    this.#seeds?.stop();
+    this.#first.end();
     this.#client.disconnect();
   }
 
-  /** A server that is stopped still takes connections: it is up once it has answered something, if only a refusal. */
+  /**
+   * A server that is stopped still takes connections: it is up once it has answered something, if only a refusal; a cluster once
+   * any of its masters has.
+   */
   async #probe(): Promise<void> {
-    try {
-      await this.#client.call("ping");
-    } catch (error) {
-      if ((error as Error).name !== "ReplyError") return;
-    }
+    const client = this.#client;
+    do {
+      const masters = "nodes" in client ? client.nodes("master") : [client];
+      const answers = masters.map((master) =>
+        master.call("ping").catch((error: Error) => {
+          if (error.name !== "ReplyError") throw error;
+        }),
+      );
+      const isUp = await Promise.any(answers).then(
+        () => true,
+        () => false,
+      );
+      if (isUp) this.#isUp();
+      if (isUp || !this.isCluster) return;
+      await sleep(NODE_RETRY_MS);
+    } while (client.status === "ready" && !this.#isClosed);
+  }
+
+  #isUp(): void {
     this.#downSinceMs = null;
+    this.#first.end();
+  }
+
+  #askAnew(cluster: Cluster): NodeJS.Timeout {
+    const { timeoutMs } = this.#address;
+    const refreshMs = Math.min(REFRESH_MS_MAX, Math.ceil(timeoutMs / REFRESH_PARTS));
+    // While it is connected to, one node alone is asked, which has answered before: it has more time.
+    const { slotsRefreshTimeout } = cluster.options;
+    cluster.on("ready", () => (cluster.options.slotsRefreshTimeout = refreshMs));
+    cluster.on("close", () => (cluster.options.slotsRefreshTimeout = slotsRefreshTimeout));
+    const everyMs = Math.min(ASK_ANEW_MS_MAX, Math.ceil(timeoutMs / ASK_ANEW_PARTS));
+    const look = (): void => {
+      const [oldestMs = Number.POSITIVE_INFINITY] = this.#underWay.values();
+      if (performance.now() - oldestMs >= everyMs && cluster.status === "ready") this.refreshServers();
+    };
+    return setInterval(look, everyMs).unref();
   }
 
   /** All servers that have keys. Throws `STORE_UNAVAILABLE` where the one that has some is not known. */
@@ -169,7 +246,7 @@ export class RedisLink {
     const away = ownersOf(this.#client).find((server) => !known.has(server));
     if (away === undefined && masters.length > 0) return masters;
     this.refreshServers();
-    throw this.#unavailable(away === undefined ? this.#reason : `${away} is away, and nothing in its place yet`);
+    throw this.#unavailable(away === undefined ? this.#why : `${away} is away, and nothing in its place yet`);
   }
 
   /** A server that takes another's place may have less than that had, though no connection to it broke. */
@@ -181,14 +258,21 @@ export class RedisLink {
     this.#known = new Set(servers);
   }
 
-  #inTime(commands: readonly RedisCommand[], mayRepeat: boolean, begin: () => Promise<unknown>[]): Promise<unknown[]> {
+  /** `servers`: which each command goes to, where that is not by its key. */
+  #inTime(
+    commands: readonly RedisCommand[],
+    mayRepeat: boolean,
+    begin: () => Promise<unknown>[],
+    servers?: readonly string[],
+  ): Promise<unknown[]> {
     if (commands.length === 0) return Promise.resolve([]);
     const { timeoutMs } = this.#address;
     const isDown = this.#downSinceMs !== null && performance.now() - this.#downSinceMs > timeoutMs;
-    if (this.#isClosed || isDown) return Promise.reject(this.#unavailable(this.#reason));
+    if (this.#isClosed || isDown) return Promise.reject(this.#unavailable(this.#why));
     return new Promise((resolve, reject) => {
       /** Of the latest asking; what came of those before is of no use. */
       let number = 0;
+      let replies: readonly Promise<unknown>[] = [];
       const end = (): void => {
         number = 0;
         clearTimeout(timer);
@@ -200,24 +284,31 @@ export class RedisLink {
       };
       const ask = (): void => {
         const asking = ++number;
-        this.#begun(commands, begin).then(
-          (replies) => {
+        const beginning = (): Promise<unknown>[] => {
+          const begun = begin();
+          replies = begun;
+          return begun;
+        };
+        this.#begun(commands, beginning).then(
+          (found) => {
             if (asking !== number) return;
             end();
-            if (this.#client.status === "ready") this.#downSinceMs = null;
-            resolve(replies);
+            if (this.#client.status === "ready") this.#isUp();
+            resolve(found);
           },
           (error: unknown) => {
             if (asking === number) fail(error);
           },
         );
       };
-      const lost = (): void => (mayRepeat && !this.#isClosed ? ask() : fail(this.#unavailable(this.#reason)));
-      const timer = setTimeout(() => {
-        const error = this.#downSinceMs === null ? storeTimeout(this.#address) : this.#unavailable(this.#reason);
-        fail(error);
-      }, timeoutMs);
-      this.#underWay.add(lost);
+      const lost = (): void => (mayRepeat && !this.#isClosed ? ask() : fail(this.#unavailable(this.#why)));
+      const late = async (): Promise<void> => {
+        const error = await this.#late(commands, replies, servers);
+        if (number > 0) fail(error);
+      };
+      // Where this process was held up itself, what has come meanwhile is read before.
+      const timer = setTimeout(() => setImmediate(() => void late()), timeoutMs);
+      this.#underWay.set(lost, performance.now());
       ask();
     });
   }
@@ -248,9 +339,29 @@ export class RedisLink {
     };
   }
 
+  /** Why there is no connection. */
+  get #why(): string {
+    return (this.#isClosed ? null : this.#seeds?.trouble) ?? this.#reason;
+  }
+
+  async #late(
+    commands: readonly RedisCommand[],
+    replies: readonly Promise<unknown>[],
+    servers?: readonly string[],
+  ): Promise<OnefoldError> {
+    const client = this.#client;
+    if (!("nodes" in client)) {
+      return this.#downSinceMs === null ? storeTimeout(this.#address) : this.#unavailable(this.#why);
+    }
+    // Some of its nodes may have answered others, or none, and it be known who has what.
+    if (client.status !== "ready") return this.#unavailable(this.#why);
+    const serverOf = (i: number): string | undefined => servers?.[i] ?? ownerOf(commands[i]!, client.slots);
+    return storeTimeout(this.#address, await silentServers(commands, replies, serverOf));
+  }
+
   #failed(error: Error): OnefoldError {
     const message = messageOf(error);
-    if (/command timed out/i.test(message)) return this.#unavailable(this.#reason);
+    if (/command timed out/i.test(message)) return this.#unavailable(this.#why);
     return this.#unavailable(message);
   }
 
@@ -277,81 +388,4 @@ function callBuffer(client: Client, { name, args }: RedisCommand): Promise<unkno
 
 function sizeOf(arg: RedisArgument): number {
   return typeof arg === "number" ? 8 : arg.length;
-}
-
-function messageOf(error: Error): string {
-  return error.message === "" ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
-}
-
-function nodeOptions({
-  tls,
-  username,
-  password,
-  timeoutMs,
-}: RedisAddress): RedisOptions & { readonly replyMapping?: "legacy" } {
-  return {
-    ...(tls === null ? {} : { tls: tls.ca === null ? {} : { ca: tls.ca } }),
-    ...(username === null ? {} : { username }),
-    ...(password === null ? {} : { password }),
-    protocol: 2,
-    disableClientInfo: true,
-    // The check needs a right of its own, to INFO.
-    enableReadyCheck: false,
-    connectTimeout: timeoutMs,
-    commandTimeout: timeoutMs * CLEAR_UP_FACTOR,
-    socketTimeout: timeoutMs,
-    maxRetriesPerRequest: null,
-    autoResendUnfulfilledCommands: false,
-  };
-}
-
-function singleOptions(address: RedisAddress): RedisOptions & { readonly replyMapping?: "legacy" } {
-  return {
-    ...nodeOptions(address),
-    db: address.database,
-    lazyConnect: true,
-    retryStrategy: reconnectDelay,
-    reconnectOnError: afterReply,
-  };
-}
-
-function clusterOptions(address: RedisAddress): Omit<ClusterOptions, "redisOptions"> & {
-  readonly redisOptions: NonNullable<ClusterOptions["redisOptions"]> & { replyMapping?: "legacy" };
-} {
-  const { timeoutMs } = address;
-  return {
-    redisOptions: nodeOptions(address) as NonNullable<ClusterOptions["redisOptions"]> & { replyMapping?: "legacy" },
-    lazyConnect: true,
-    enableReadyCheck: false,
-    clusterRetryStrategy: reconnectDelay,
-    slotsRefreshTimeout: timeoutMs,
-    slotsRefreshInterval: LOOK_AT_SERVERS_MS,
-    retryDelayOnFailover: NODE_RETRY_MS,
-    retryDelayOnClusterDown: NODE_RETRY_MS,
-    retryDelayOnTryAgain: NODE_RETRY_MS,
-    // Tried again until time is up, whatever number that is.
-    maxRedirections: Math.max(16, Math.ceil(timeoutMs / NODE_RETRY_MS) * CLEAR_UP_FACTOR),
-  };
-}
-
-/** A server that is still loading, or has become a replica, is one to come back to with the same command. */
-function afterReply(error: Error): 2 | false {
-  return /^(LOADING|READONLY|MASTERDOWN)\b/.test(error.message) ? 2 : false;
-}
-
-/** Doubles, with a tenth of chance, so that many clients do not come back in one moment. */
-function reconnectDelay(times: number): number {
-  const delayMs = Math.min(RECONNECT_MS_MAX, RECONNECT_MS_MIN * 2 ** Math.min(times - 1, 10));
-  return Math.round(delayMs * (0.9 + Math.random() * 0.2));
-}
-
-async function importRedis(): Promise<{ readonly Redis: typeof Redis; readonly Cluster: typeof Cluster }> {
-  try {
-    return await import("ioredis");
-  } catch (cause) {
-    throw new OnefoldError("REQUEST_INVALID", "an online store on Redis needs the package ioredis", {
-      hint: "install it: npm install ioredis",
-      cause,
-    });
-  }
 }

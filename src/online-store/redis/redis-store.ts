@@ -129,8 +129,9 @@ export class RedisOnlineStore implements RemoteOnlineStore {
     return this.#replicas === null || this.#replicas.haveAll();
   }
 
-  /** Resolves once the store answers. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`, `STORE_FORMAT`. */
+  /** Resolves once the store answers, as `RedisLink.connected`. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`, `STORE_FORMAT`. */
   async ping(): Promise<void> {
+    await this.#link.connected();
     await this.#readMark();
   }
 
@@ -251,8 +252,7 @@ export class RedisOnlineStore implements RemoteOnlineStore {
     const found = new Map<string, Uint8Array>();
     for (let cursor = "0"; ;) {
       const args = [this.#keys.metas, cursor, "COUNT", SCAN_COUNT];
-      const [reply] = (await this.#link.send([{ name: "hscan", args }])) as [[Buffer, Buffer[]]];
-      const [next, entries] = reply;
+      const [[next, entries]] = (await this.#link.send([{ name: "hscan", args }])) as [[Buffer, Buffer[]]];
       for (let i = 0; i < entries.length; i += 2) {
         const name = entries[i]!.toString();
         if (name.startsWith(prefix) && name !== FORMAT_FIELD) found.set(name, ownBytes(entries[i + 1]!));

@@ -35,6 +35,7 @@ export async function dropFolded(view: string, options: DropFoldedOptions): Prom
   }
   const store = await openRedisStore({ url, ...(password === undefined ? {} : { password }) });
   try {
+    await store.ping();
     return await dropFrom(store, view, waitMillis);
   } finally {
     await store.close();

@@ -103,6 +103,7 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     const store = await openRedisStore({ url, ...given, keptBytesMax: KEPT_BYTES_MAX });
     closers.push(() => store.close());
     const views = new FetchedViews(store, clock);
+    await store.ping();
     await hear();
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
     closers.push(() => servingLog.close());

@@ -10,7 +10,6 @@ import { WatchedServer } from "./watched-server.ts";
 import { WorkerProcess, type WorkerProcessOptions } from "./worker-process.ts";
 
 const SAID_CHARS_MAX = 4000;
-const STARTS_MAX = 3;
 
 export interface Outcome {
   readonly count: number;
@@ -97,17 +96,9 @@ export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> 
 
   async start(options: Partial<WorkerProcessOptions> = {}): Promise<WorkerProcess> {
     const archive = this.#server === null ? {} : { archiveFolder: this.#server.archiveFolder };
-    const wanted = { onlineUrl: this.onlineUrl, ...archive, ...options };
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const worker = await WorkerProcess.start(this.world, wanted);
-        this.#workers.push(worker);
-        return worker;
-      } catch (error) {
-        // One whose store does not answer in time when it starts ends, and whoever watches over it starts it again.
-        if (attempt === STARTS_MAX || !String(error).includes("STORE_UNAVAILABLE")) throw error;
-      }
-    }
+    const worker = await WorkerProcess.start(this.world, { onlineUrl: this.onlineUrl, ...archive, ...options });
+    this.#workers.push(worker);
+    return worker;
   }
 
   async send(count: number, partsOf: (n: number) => Partial<SentPayment> = () => ({})): Promise<void> {
