@@ -16,6 +16,8 @@ const LONGEST: readonly string[] = [
   "test/cli/bad-labels.test.ts",
   "test/serve/resp/fuzz.test.ts",
   "test/serve/http-fast/fuzz.test.ts",
+  "test/serve/feast-client.test.ts",
+  "test/bench/allocations.test.ts",
   "test/examples/watched-flights.test.ts",
   "test/platform/kill-nine.test.ts",
   "test/examples/flights-demo.test.ts",

@@ -51,6 +51,7 @@ export function ownKey(key: EntityKey): EntityKey {
 /** The texts of a key's parts, in order: the inverse of the joining above. */
 export function splitEntityKey(key: EntityKey, partCount: number): string[] {
   if (partCount === 1) return [key];
+  if (!key.includes("\\")) return key.split("|");
   const parts: string[] = [];
   let part = "";
   for (let i = 0; i < key.length; i++) {

@@ -17,12 +17,17 @@ export interface Sender {
 }
 
 export class BehindReads {
-  #waiting: Sender[] = [];
+  /** The first `#count` of these; the rest is room. */
+  #waiting: (Sender | null)[] = places();
+  #count = 0;
+  /** Room for others while those are sent; null while it is in use. A new list each turn would be garbage each turn. */
+  #spare: (Sender | null)[] | null = places();
   #isDue = false;
 
   /** Has it send in this turn; it must not be waiting already. */
   add(sender: Sender): void {
-    if (this.#waiting.push(sender) >= WAITING_MAX) this.sendWaiting();
+    this.#waiting[this.#count++] = sender;
+    if (this.#count >= WAITING_MAX) this.sendWaiting();
     else if (!this.#isDue) {
       this.#isDue = true;
       setImmediate(this.#sendDue);
@@ -36,11 +41,24 @@ export class BehindReads {
 
   /** To be called behind a long answer: the next one of the same turn may be as long. */
   sendWaiting(): void {
-    if (this.#waiting.length === 0) return;
+    const count = this.#count;
+    if (count === 0) return;
     const waiting = this.#waiting;
-    this.#waiting = [];
-    for (let i = 0; i < waiting.length; i++) waiting[i]!.sendNow();
+    // Whoever sends may have others send.
+    this.#waiting = this.#spare ?? places();
+    this.#spare = null;
+    this.#count = 0;
+    for (let i = 0; i < count; i++) {
+      const sender = waiting[i]!;
+      waiting[i] = null;
+      sender.sendNow();
+    }
+    this.#spare = waiting;
   }
+}
+
+function places(): (Sender | null)[] {
+  return Array.from({ length: WAITING_MAX }, () => null);
 }
 
 /** Of all doors: they share the turns of one event loop. */

@@ -24,7 +24,7 @@ export function entityKey(entity: EntityDefinition, input: unknown): EntityKey {
       hint: `give an array or an object of ${columnNames(entity)}`,
     });
   }
-  return keyFromParts(entity, [input]);
+  return keyFromPart(entity, input);
 }
 
 /**
@@ -34,11 +34,11 @@ export function entityKey(entity: EntityDefinition, input: unknown): EntityKey {
 export function entityKeyFromText(entity: EntityDefinition, text: string): EntityKey {
   // Before it is taken apart: a text is at most twice its key, where characters are escaped that need not be.
   if (text.length > 2 * KEY_BYTES_MAX) throw keyTooLong(text.length);
-  const parts = splitEntityKey(text, entity.keys.length);
-  return keyFromParts(
-    entity,
-    parts.map((part, i) => partFromText(part, entity.keys[i]?.type)),
-  );
+  const { keys } = entity;
+  if (keys.length === 1) return keyFromPart(entity, partFromText(text, keys[0]!.type));
+  const parts: unknown[] = splitEntityKey(text, keys.length);
+  for (let i = 0; i < parts.length; i++) parts[i] = partFromText(parts[i] as string, keys[i]?.type);
+  return keyFromParts(entity, parts);
 }
 
 /** Keys for all entities of a service, in their order. Throws `KEY_MISSING` naming the first one that is absent. */
@@ -52,14 +52,16 @@ export function serviceKeys(entities: readonly EntityDefinition[], input: unknow
     if (Object.hasOwn(input, entity.name) && !standsForColumn(entity, input[entity.name])) {
       return entityKey(entity, input[entity.name]);
     }
-    const present = entity.keys.filter((key) => Object.hasOwn(input, key.name));
-    if (present.length === entity.keys.length) {
+    const { keys } = entity;
+    if (keys.length === 1 && Object.hasOwn(input, keys[0]!.name)) return keyFromPart(entity, input[keys[0]!.name]);
+    if (keys.every((key) => Object.hasOwn(input, key.name))) {
       return keyFromParts(
         entity,
-        entity.keys.map((key) => input[key.name]),
+        keys.map((key) => input[key.name]),
       );
     }
-    const absent = entity.keys.find((key) => !Object.hasOwn(input, key.name))!;
+    const present = keys.filter((key) => Object.hasOwn(input, key.name));
+    const absent = keys.find((key) => !Object.hasOwn(input, key.name))!;
     throw new OnefoldError("KEY_MISSING", `entities has no key for ${entity.name}`, {
       where: present.length === 0 ? entity.name : `${entity.name}.${absent.name}`,
       hint: `give "${entity.name}" itself, or ${columnNames(entity)}`,
@@ -164,10 +166,16 @@ function keyFromParts(entity: EntityDefinition, parts: readonly unknown[]): Enti
       hint: `its key is ${columnNames(entity)}, ${entity.keys.length} in all`,
     });
   }
-  const values: Value[] = [];
   const checks = checksOf(entity);
-  for (let i = 0; i < parts.length; i++) values.push(checkedPart(checks, i, parts[i]));
+  // As long as it is to be: one that grows takes room for more than most keys have.
+  const values = parts.map((part, i) => checkedPart(checks, i, part));
   return encodeEntityKey(values, checks.types);
+}
+
+/** The same of an entity with one key column. */
+function keyFromPart(entity: EntityDefinition, part: unknown): EntityKey {
+  const checks = checksOf(entity);
+  return encodeEntityKey([checkedPart(checks, 0, part)], checks.types);
 }
 
 function checkedPart({ types, options }: KeyChecks, part: number, given: unknown): Value {

@@ -26,6 +26,30 @@ describe("what is sent behind the reads of a turn", () => {
     expect(sent).toEqual([0, 1, 2, 3]);
   });
 
+  it("may have others send while it sends, and each is sent once", async () => {
+    const behind = new BehindReads();
+    const sent: string[] = [];
+    const add = (name: string, more: () => void = () => {}): void =>
+      behind.add({
+        sendNow: () => {
+          sent.push(name);
+          more();
+        },
+      });
+    for (let round = 0; round < 3; round++) {
+      add("a", () => {
+        add("c");
+        behind.sendWaiting();
+        add("e");
+      });
+      add("b", () => behind.sendWaiting());
+      behind.sendWaiting();
+      add("d");
+      await setImmediate();
+      expect(sent.splice(0)).toEqual(["a", "c", "b", "e", "d"]);
+    }
+  });
+
   it("does not wait for more than so many others", async () => {
     const behind = new BehindReads();
     let sent = 0;

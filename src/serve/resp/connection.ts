@@ -6,17 +6,16 @@
  */
 import type { Socket } from "node:net";
 import { diagnostics } from "../../base/diagnostics.ts";
-import { OnefoldError } from "../../base/errors.ts";
 import { SocketBytes } from "../socket-bytes.ts";
 import { AnsweredBefore } from "./answered-before.ts";
 import type { Call, Command, Session, WriteReply } from "./command.ts";
 import type { ConnectionHouse } from "./connection-house.ts";
-import { wrongArity } from "./connection-commands.ts";
-import { CommandError, errorLine, type ErrorReply, errorReply } from "./error-reply.ts";
+import { errorLine, type ErrorReply, errorReply } from "./error-reply.ts";
+import { type Refusal, refusalOf } from "./refusal.ts";
 import { ReplyWriter } from "./reply-writer.ts";
 import { shownError } from "../shown-error.ts";
 import { ProtocolError, type Request, RequestParser, type RequestLimits } from "./request-parser.ts";
-import { NAME_LENGTH_MAX, unknownCommand } from "./unknown-command.ts";
+import { NAME_LENGTH_MAX } from "./unknown-command.ts";
 
 /** Replies that are no longer than this together are sent behind the reads of the turn. */
 const SHORT_BYTES_MAX = 4 * 1024;
@@ -28,8 +27,8 @@ const BEGUN_MAX = 1000;
 const STRANGER_LIMITS: RequestLimits = { inlineBytesMax: 1024, argumentsMax: 10, requestBytesMax: 16 * 1024 };
 /** How long a connection that ends may take to read what was sent, and to end from its side. */
 const LINGER_MILLIS = 5000;
-/** Browsers send these when a page makes them speak HTTP to this port: nothing of such a request is carried out. */
-const HTTP_WORDS: ReadonlySet<string> = new Set(["POST", "HOST:"]);
+/** Done, or to be waited for. */
+type Work = Promise<void> | void;
 
 interface BegunCall {
   readonly heldBytes: number;
@@ -199,28 +198,38 @@ export class Connection {
   }
 
   /** Begins the request, or answers it once all that was begun before is answered. A promise where that takes a while. */
-  #carryOut(request: Request): Promise<void> | void {
-    const { args, heldBytes } = request;
+  #carryOut(request: Request): Work {
+    const { args } = request;
     const name = args[0] === undefined ? "" : this.#nameOf(args[0]);
     const command = this.#house.door.commands.get(name);
-    const refusal = this.#refusalOf(request, command);
+    const refusal = refusalOf(request, command, this.session, this.#house);
     if (refusal === null && this.#isFetching && this.#begun.length === 0 && this.#isAnsweredHere(command!, request))
       return;
     const begin = command?.begin ?? (this.#isFetching ? command?.beginFetching : undefined);
-    if (refusal === null && begin !== undefined) {
-      const push = (): void => {
-        const reply = begin(args, this.#call).catch((error: unknown) => () => this.#fail(error, name));
-        this.#begun.push({ reply, heldBytes });
-      };
-      return this.#begun.length < BEGUN_MAX ? push() : this.#answerBegun().then(push);
-    }
-    const answer = (): Promise<void> | void => {
-      if (refusal === null) return this.#answer(command!, request);
-      this.#giveBack(heldBytes);
-      if (refusal === "cut off") this.destroy();
-      else this.#fail(refusal, name);
+    if (refusal === null && begin !== undefined) return this.#beginCall(begin, request, name);
+    if (this.#begun.length === 0) return this.#answerOrRefuse(refusal, command, request, name);
+    return this.#behindBegun(refusal, command, request, name);
+  }
+
+  #beginCall(begin: NonNullable<Command["begin"]>, { args, heldBytes }: Request, name: string): Work {
+    const push = (): void => {
+      const reply = begin(args, this.#call).catch((error: unknown) => () => this.#fail(error, name));
+      this.#begun.push({ reply, heldBytes });
     };
-    return this.#begun.length === 0 ? answer() : this.#answerBegun().then(answer);
+    return this.#begun.length < BEGUN_MAX ? push() : this.#answerBegun().then(push);
+  }
+
+  /** By itself: what a function hands to others is allocated as it is entered, also where it does not come to that. */
+  async #behindBegun(why: Refusal | null, command: Command | undefined, request: Request, name: string): Promise<void> {
+    await this.#answerBegun();
+    await this.#answerOrRefuse(why, command, request, name);
+  }
+
+  #answerOrRefuse(why: Refusal | null, command: Command | undefined, request: Request, name: string): Work {
+    if (why === null) return this.#answer(command!, request);
+    this.#giveBack(request.heldBytes);
+    if (why === "cut off") this.destroy();
+    else this.#fail(why, name);
   }
 
   #isAnsweredHere({ name, runHere }: Command, { args, heldBytes }: Request): boolean {
@@ -233,15 +242,18 @@ export class Connection {
     return true;
   }
 
-  #answer(command: Command, { args, heldBytes }: Request): Promise<void> | void {
-    let work: Promise<void> | void;
+  #answer(command: Command, { args, heldBytes }: Request): Work {
+    let work: Work;
     try {
       work = command.run?.(args, this.#call);
     } catch (error) {
       work = this.#fail(error, command.name);
     }
-    if (work === undefined) return this.#giveBack(heldBytes);
-    return work.catch((error: unknown) => this.#fail(error, command.name)).finally(() => this.#giveBack(heldBytes));
+    return work === undefined ? this.#giveBack(heldBytes) : this.#settle(work, command, heldBytes);
+  }
+
+  #settle(work: Promise<void>, { name }: Command, heldBytes: number): Promise<void> {
+    return work.catch((error: unknown) => this.#fail(error, name)).finally(() => this.#giveBack(heldBytes));
   }
 
   /** The command's name, empty where there is none of it; counts the request under it. */
@@ -251,23 +263,6 @@ export class Connection {
     const name = door.commands.has(lower) ? lower : "";
     commandCounts.set(name, (commandCounts.get(name) ?? 0) + 1);
     return name;
-  }
-
-  /** Why the request is not carried out; null where it is. */
-  #refusalOf({ args, isRefused }: Request, command: Command | undefined): Error | "cut off" | null {
-    if (isRefused) {
-      return new OnefoldError("BACKPRESSURE", "the requests being read and carried out are too large together", {
-        hint: "send again in a second, in smaller requests or fewer at a time",
-      });
-    }
-    if (command === undefined && HTTP_WORDS.has(args[0]!.slice(0, NAME_LENGTH_MAX).toUpperCase())) return "cut off";
-    if (!this.session.isAuthenticated && command?.isOpen !== true) {
-      return new CommandError("NOAUTH", "Authentication required.");
-    }
-    if (command === undefined) return unknownCommand(args, this.#house.commandNames);
-    const { arity, name, syntax } = command;
-    const isRight = arity < 0 ? args.length >= -arity : args.length === arity;
-    return isRight ? null : wrongArity(name, syntax);
   }
 
   async #answerBegun(): Promise<void> {

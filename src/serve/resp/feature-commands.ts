@@ -173,9 +173,10 @@ function askedOne(named: NamedPlan, args: readonly string[], flags: readonly str
     context = behind.context;
     options = { full: given.has("WITHMETA"), token: given.has("WITHTOKEN"), age: given.has("WITHAGE") };
   }
-  const chosen = chosenOf(named, keysAt(named, args, 2), requestRow(named.request, context));
-  if (chosen.exposure !== undefined) options = { ...options, exposure: chosen.exposure };
-  return { ...chosen, options };
+  const row = requestRow(named.request, context);
+  const { plan, keys, request, exposure } = chosenOf(named, keysAt(named, args, 2), row);
+  if (exposure === undefined) return { plan, keys, request, options };
+  return { plan, keys, request, exposure, options: { ...options, exposure } };
 }
 
 function readOptions({ request, exposure }: ChosenVector, { session }: Call): ReadOptions {
@@ -184,11 +185,7 @@ function readOptions({ request, exposure }: ChosenVector, { session }: Call): Re
 }
 
 function keysAt({ entities }: NamedPlan, args: readonly string[], at: number): EntityKey[] {
-  const keys: EntityKey[] = [];
-  for (let i = 0; i < entities.length; i++) {
-    keys.push(entityKeyFromText(entities[i]!, decodeText(args[at + i]!, entities[i]!.name)));
-  }
-  return keys;
+  return entities.map((entity, i) => entityKeyFromText(entity, decodeText(args[at + i]!, entity.name)));
 }
 
 interface BehindKeys {
