@@ -125,6 +125,23 @@ describeWithRedis("served from Redis", () => {
       values.map((value) => (value === null ? null : expect.anything())),
     );
     expect(String((many as unknown as unknown[])[1])).toContain("TYPE_MISMATCH");
+    const aged = (await client.sendCommand([
+      "FGET",
+      "plain",
+      userId,
+      String(shopId),
+      "WITHAGE",
+    ])) as unknown as unknown[];
+    expect(aged).toEqual([expect.any(Number), (many as unknown as unknown[])[0]]);
+    expect(aged[0]).toBeGreaterThanOrEqual(0);
+    expect(await client.sendCommand(["FMGET", "plain", "1", userId, String(shopId), "WITHAGE"])).toEqual([
+      [expect.any(Number), aged[1]],
+    ]);
+    const overFeast = await fetch(`${http.url}/get-online-features`, {
+      method: "POST",
+      body: JSON.stringify(requests.at(-1)![1]),
+    });
+    expect(Number(overFeast.headers.get("x-onefold-snapshot-age-ms") ?? Number.NaN)).toBeGreaterThanOrEqual(0);
     const questions = [{ entities: entities[0] }, { entities: { user_id: "u1" } }].map((one) => JSON.stringify(one));
     const [first, second] = (await client.sendCommand(["FVECTORS", "plain", ...questions])) as unknown as unknown[];
     expect(json(first)).toMatchObject({ features: own["features"] });

@@ -32,6 +32,8 @@ const VALID: readonly (readonly string[])[] = [
   ["FGET", "delay_model", "Zürich", "a\\|b|c\\\\", "CONTEXT", "{}"],
   ["FGETJSON", "delay_model", "JFK", "JFK|LAX", "WITHMETA", "WITHTOKEN"],
   ["FGETPACKED", "delay_model", "JFK", "JFK|LAX"],
+  ["FGET", "delay_model", "JFK", "JFK|LAX", "WITHAGE"],
+  ["FMGET", "delay_model", "2", "JFK", "JFK|LAX", "A", "bad", "CONTEXT", "{}", "withage"],
   ["FVECTORS", "delay_model", '{"entities": {"airport": "JFK", "route": ["JFK", "LAX"]}}', '{"entities": {}}'],
   ["FEVENTS", "arrivals", '[{"delay": 1}, {"delay": "late"}]'],
   ["FMGET", "delay_model", "3", "JFK", "JFK|LAX", "A", "B|C", "D", "bad", "CONTEXT", "[{}, {}, {}]"],
