@@ -79,9 +79,11 @@ const ENGINE_ENDS_MAX = 3;
 const COMMIT_BYTES_BESIDE = 96 * 1024;
 
 /**
- * Of Parquet: some twenty thousand events. They are folded, in slices, before a process for them would have begun; and it
- * would have to wait for its turn wherever no core is idle.
+ * So many events are folded, in slices, before a process for them would have begun; and it would have to wait for its turn
+ * wherever no core is idle.
  */
+const FEW_EVENTS_MAX = 20_000;
+/** Of them, as Parquet. */
 const FEW_BYTES_MAX = 256 * 1024;
 
 interface BuiltSource {
@@ -285,7 +287,7 @@ export class ViewBuilder {
     work: (foldArchive: ArchiveFolder) => Promise<unknown>,
   ): Promise<void> {
     const beside = this.#context.foldingBeside();
-    if (beside !== null && bytesOf(filesBehind(files, definition.key)) <= FEW_BYTES_MAX) {
+    if (beside !== null && areFew(filesBehind(files, definition.key))) {
       // What else is asked of that engine is not to be stopped with this, which ends at its next look at the signal.
       await work(foldArchiveWith(this.#context.engine));
       return;
@@ -331,8 +333,11 @@ export class ViewBuilder {
   }
 }
 
-function bytesOf(files: readonly TableFile[]): number {
-  return files.reduce((sum, { bytes }) => sum + bytes, 0);
+function areFew(files: readonly TableFile[]): boolean {
+  const of = (count: (file: TableFile) => number): number => files.reduce((sum, file) => sum + count(file), 0);
+  // A file without statistics may hold any number of events.
+  const events = of(({ rows }) => (rows > 0 ? rows : Number.POSITIVE_INFINITY));
+  return events <= FEW_EVENTS_MAX && of(({ bytes }) => bytes) <= FEW_BYTES_MAX;
 }
 
 /** Where the states stand that a place speaks for. */
