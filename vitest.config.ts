@@ -3,7 +3,6 @@ import { LongestFirst } from "./test/longest-first.ts";
 
 /** What is held to a time or to a rate has the machine to itself; all others share it. */
 const TIMED = [
-  "test/base/starved-process.test.ts",
   "test/bench/serving/{open-loop,payment-writer}.test.ts",
   "test/ingest/hot-states.test.ts",
   "test/online-store/redis/redis-outages.test.ts",
@@ -132,6 +131,7 @@ const BY_NODE = [
 ];
 /** Of that, what others do: brokers, Redis, Python; and what computes once more with what the rest has shown. */
 const NOT_BY_NODE = [
+  "test/base/starved-process.test.ts",
   "test/ingest/kafka/**",
   "test/offline-store/table-readers.test.ts",
   "test/online-store/redis/{cluster-replicas,large-writes,redis-outages,valkey}.test.ts",
