@@ -357,13 +357,13 @@ export class Platform {
 
   /** Serves HTTP until closed, and counts and measures from then on. Throws `LISTEN_FAILED`. */
   async serve(options: HttpOptions = {}): Promise<HttpServer> {
-    this.#wiring.beginServing();
+    await this.#wiring.beginServing();
     return (await import("./serve/http.ts")).openHttpServer(this.#wiring.reader, this.#wiring.servePorts, options);
   }
 
   /** Serves the Redis protocol until closed (docs/resp.md), beside HTTP or without it. Throws `LISTEN_FAILED`. */
-  serveResp(options: RespOptions = {}): Promise<RespServer> {
-    this.#wiring.beginServing();
+  async serveResp(options: RespOptions = {}): Promise<RespServer> {
+    await this.#wiring.beginServing();
     return this.#wiring.respDoors.open(this.#wiring.reader, this.#wiring.servePorts, options);
   }
 
@@ -373,7 +373,7 @@ export class Platform {
    * Throws `LISTEN_FAILED`, `WORKERS_FAILED`, and what a worker fails with at its start.
    */
   async serveWorkers(options: WorkersOptions): Promise<WorkerServer> {
-    this.#wiring.beginServing();
+    await this.#wiring.beginServing();
     return this.#wiring.workers!.open(options);
   }
 

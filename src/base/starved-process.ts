@@ -24,6 +24,8 @@ export function watchStarved(pid: number, onStarved: () => void): () => void {
   let looks: Look[] = [];
   const timer = setInterval(() => {
     const look = lookAt(pid);
+    // What a thread has run goes with it: then it counts from here on.
+    if (look.ran < (looks.at(-1)?.ran ?? 0)) looks = [];
     looks = look.wantsCore ? [...looks.slice(-LOOKS), look] : [];
     const first = looks.at(-1 - LOOKS);
     // What it waited for is counted when it is given a core, which is too late; what it ran, at once.

@@ -36,6 +36,11 @@ export class EngineWhenAsked implements QueryEngine {
     this.#open = open;
   }
 
+  /** Whoever asks first waits for nothing then; where it cannot be opened, they hear of it. */
+  async open(): Promise<void> {
+    await this.#engine().catch(() => undefined);
+  }
+
   async run(sql: string): Promise<void> {
     return (await this.#engine()).run(sql);
   }

@@ -31,7 +31,7 @@ export async function openContext(
   clock: Clock,
   { registry, fits }: OpenedRegistry,
   closers: (() => Promise<void>)[],
-): Promise<{ readonly context: RuntimeContext; onServing(): void }> {
+): Promise<{ readonly context: RuntimeContext; onServing(): Promise<void> }> {
   const { dataDir, backfillShare = BACKFILL_SHARE, memoryBytes = ENGINE_MEMORY_BYTES } = options;
   const openEngine: RuntimeContext["openEngine"] = (settings = {}) => openDuckDb({ memoryBytes, ...settings });
   const settingsBeside: EngineSettings = { memoryBytes, threads: BESIDE_THREADS };
@@ -65,9 +65,11 @@ export async function openContext(
   };
   return {
     context,
-    onServing: () => {
+    onServing: async () => {
       isServing = true;
       starter ??= ProcessStarter.open();
+      // To load and open it holds this thread up for some tenths of a second, which nobody's request is to wait for.
+      await engine.open();
     },
   };
 }

@@ -18,7 +18,7 @@ export interface Shared extends OpenedRegistry {
   readonly code: DefinitionCode;
   onTrouble(trouble: OnefoldError | null): void;
   /** From then on a backfill must leave time to requests. */
-  onServing(): void;
+  onServing(): Promise<void>;
 }
 
 /** What only the owner of the folder has. */

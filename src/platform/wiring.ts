@@ -131,12 +131,12 @@ export class Wiring {
   }
 
   /** Counts, measures and watches from then on. Throws `STORAGE_LOCKED`. */
-  beginServing(): void {
+  async beginServing(): Promise<void> {
     const { sources, monitoring } = this.own("serve", "ask the process that owns the folder over HTTP");
     this.metrics.start();
     this.checks.start();
     monitoring.start();
-    this.#shared.onServing();
+    await this.#shared.onServing();
     if (this.#context.pollsWhileServing) sources.startPolls();
   }
 

@@ -1,6 +1,7 @@
 /** An idle process beside others that leave no core is known to be starved; one that is given some, or wants none, is not. Runs what is built. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +16,7 @@ const DIST = pathToFileURL(fileURLToPath(new URL("../../dist/base/process-starte
 const { ProcessStarter } = (await import(DIST)) as { readonly ProcessStarter: typeof Starter };
 
 /** Longer than it takes to see. */
-const LONG_MS = 4000;
+const LONG_MS = 5000;
 
 let folder: string;
 let children: ChildProcess[];
@@ -37,7 +38,9 @@ async function end(): Promise<void> {
 }
 
 function run(text: string): ChildProcess {
-  const child = spawn(process.execPath, ["--eval", text], { stdio: "ignore" });
+  const file = join(folder, `program-${children.length}.cjs`);
+  writeFileSync(file, text);
+  const child = spawn(process.execPath, [file], { stdio: "ignore" });
   children.push(child);
   return child;
 }
@@ -67,11 +70,20 @@ work();`,
     await starter.close();
   });
 
-  it("is not one that has some of a core, nor one that wants none", async () => {
+  it("is not one that has some of a core, nor one that wants none, whichever of its threads end", async () => {
     let told = 0;
     const busy = run("for (;;);");
     const waiting = run("setInterval(() => {}, 1000);");
-    const stops = [busy, waiting].map(({ pid }) => watchStarved(pid!, () => told++));
+    // One of its threads ends, and what that ran with it.
+    const losing = run(`const { isMainThread, Worker } = require("node:worker_threads");
+if (isMainThread) new Worker(__filename);
+else setTimeout(() => process.exit(), 3000);
+const work = () => {
+  for (const began = Date.now(); Date.now() - began < 20; );
+  setImmediate(work);
+};
+work();`);
+    const stops = [busy, waiting, losing].map(({ pid }) => watchStarved(pid!, () => told++));
     await sleep(LONG_MS);
     for (const stop of stops) stop();
     expect(told).toBe(0);

@@ -22,6 +22,24 @@ describe("an engine that is opened when it is asked", () => {
     await engine.close();
   });
 
+  it("is opened before anything is asked, where that is said, and else by who asks first", async () => {
+    let opened = 0;
+    const failures = [new OnefoldError("STORAGE_FAILED", "no memory")];
+    const engine = new EngineWhenAsked(async () => {
+      const failure = failures.pop();
+      if (failure !== undefined) throw failure;
+      opened++;
+      return openDuckDb();
+    });
+    await engine.open();
+    expect(opened).toBe(0);
+    await engine.open();
+    expect(opened).toBe(1);
+    expect(await engine.rows("SELECT 1 AS n")).toEqual([{ n: 1 }]);
+    expect(opened).toBe(1);
+    await engine.close();
+  });
+
   it("throws what opening it throws, and is opened by the next that asks", async () => {
     const failures = [new OnefoldError("STORAGE_FAILED", "no memory")];
     const engine = new EngineWhenAsked(async () => {
