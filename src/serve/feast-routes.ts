@@ -59,7 +59,7 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
         answers: { ...readErrors, 200: onlineFeaturesSchema },
       },
       handle: ({ body, consumer }) =>
-        answerOnlineFeatures(reader, body as OnlineFeaturesRequest | KnownRequest, consumer ?? ""),
+        answerOnlineFeatures(reader, ports.registry, body as OnlineFeaturesRequest | KnownRequest, consumer ?? ""),
     },
     {
       method: "POST",
@@ -113,6 +113,7 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
 /** In the turn that asks, where states are read in it and there are not many rows. */
 function answerOnlineFeatures(
   reader: FeatureReader,
+  registry: ServePorts["registry"],
   body: OnlineFeaturesRequest | KnownRequest,
   consumer: string,
 ): RouteAnswer | Promise<RouteAnswer> {
@@ -126,7 +127,7 @@ function answerOnlineFeatures(
     });
   }
   const fullNames = head.full_feature_names === true && isService(head);
-  const rows = new FeastRows({ plan, entities, rowCount, reader, consumer, fullNames });
+  const rows = new FeastRows({ plan, entities, rowCount, reader, registry, consumer, fullNames });
   if (reader.fetch !== null) return reader.fetch(rows.vectors()).then((states) => rows.answerInTurns(states));
   return rowCount <= VECTORS_PER_TURN ? rows.answer() : rows.answerInTurns();
 }

@@ -10,11 +10,12 @@ import { AnswerBytes, writtenText } from "./answer-bytes.ts";
 import { columnKeys, unreadKeyChecks } from "./entity-input.ts";
 import { chosenOf, type ChosenVector, isExperiment, type NamedPlan } from "./experiment-plan.ts";
 import { keyResult } from "./feast-answer.ts";
+import { unreadColumn } from "./feast-columns.ts";
 import { FeastOutputs, type FeastResults } from "./feast-outputs.ts";
 import { FeastTable } from "./feast-table.ts";
 import type { FeatureReader, VectorAsk } from "./feature-reader.ts";
 import type { ReadOptions } from "./feature-vector.ts";
-import type { FetchedStates } from "./ports.ts";
+import type { FetchedStates, ServePorts } from "./ports.ts";
 import type { RouteAnswer, WrittenAnswer } from "./route.ts";
 import { SNAPSHOT_AGE_HEADER, snapshotAgeMs } from "./snapshot-age.ts";
 import { VECTORS_PER_TURN } from "./vector-batch.ts";
@@ -29,6 +30,7 @@ export interface FeastAsk {
   /** The length of each of them. */
   readonly rowCount: number;
   readonly reader: FeatureReader;
+  readonly registry: ServePorts["registry"];
   readonly consumer: string;
   /** Features are called `view__feature`, where the plan does not name them so itself. */
   readonly fullNames: boolean;
@@ -46,13 +48,18 @@ export class FeastRows {
   /** The greatest of the rows that were read; NaN where one has none. */
   #snapshotAgeMs = Number.NEGATIVE_INFINITY;
 
+  /** Throws `REQUEST_INVALID` for a column that nothing reads; where a key is missing, that it is. */
   constructor(ask: FeastAsk) {
-    const { plan, entities, fullNames } = ask;
+    const { plan, entities, rowCount, registry, fullNames } = ask;
     this.#ask = ask;
     this.#keysAt = columnKeys(plan.entities, entities);
     this.#checkUnread = unreadKeyChecks(plan.entities, entities);
     const isTable = !isExperiment(plan) && plan.program === null;
     this.#results = isTable ? new FeastTable(plan, fullNames) : new FeastOutputs(plan, fullNames);
+    const unread = unreadColumn(plan, entities, registry);
+    if (unread === null) return;
+    if (rowCount > 0) this.#keys(0);
+    throw unread;
   }
 
   /** What the rows read. Throws what checking them throws. */
@@ -123,14 +130,21 @@ export class FeastRows {
 
   #chosen(row: number): ChosenVector {
     const { plan } = this.#ask;
+    const keys = this.#keys(row);
+    try {
+      return chosenOf(plan, keys, requestRow(plan.request, this.#requestAt(row)));
+    } catch (error) {
+      throw ofRow(row, error);
+    }
+  }
+
+  #keys(row: number): EntityKey[] {
     try {
       const keys = this.#keysAt(row);
       this.#checkUnread?.(row);
-      return chosenOf(plan, keys, requestRow(plan.request, this.#requestAt(row)));
+      return keys;
     } catch (error) {
-      if (!(error instanceof OnefoldError)) throw error;
-      const where = `entities, row ${row}${error.where === undefined ? "" : `, ${error.where}`}`;
-      throw new OnefoldError(error.code, error.message, { ...error.toJSON(), where, cause: error });
+      throw ofRow(row, error);
     }
   }
 
@@ -141,6 +155,13 @@ export class FeastRows {
     const wanted = plan.request.filter(({ name }) => Object.hasOwn(entities, name));
     return Object.fromEntries(wanted.map(({ name }) => [name, entities[name]![row]]));
   }
+}
+
+/** What was thrown for a row, which it says. */
+function ofRow(row: number, error: unknown): unknown {
+  if (!(error instanceof OnefoldError)) return error;
+  const where = `entities, row ${row}${error.where === undefined ? "" : `, ${error.where}`}`;
+  return new OnefoldError(error.code, error.message, { ...error.toJSON(), where, cause: error });
 }
 
 /** An answer that is written where it is sent from. */

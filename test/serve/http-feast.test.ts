@@ -37,7 +37,7 @@ describe("POST /get-online-features", () => {
     http.world.arrive({ delay: 8 });
     http.world.arrive({ delay: 5, origin: "BOS" });
     const answer = await ask({
-      entities: { airport: ["BOS", "JFK", "ZZZ"], unread: [1, 2, 3] },
+      entities: { airport: ["BOS", "JFK", "ZZZ"], account: [1, 2, 3] },
       features: ["origin_delays:mean_delay_1h", "origin_delays@1:arrivals_1h"],
     });
     const at = "2001-06-01T12:00:00Z";

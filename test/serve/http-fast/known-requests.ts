@@ -29,7 +29,10 @@ export const HOT: Readonly<Record<string, Buffer>> = {
     target: "/get-online-features",
     body: JSON.stringify({
       features: ["origin_delays:arrivals_1h", "origin_delays:mean_delay_1h"],
-      entities: { airport: Array.from({ length: 120 }, (_, i) => `A${i}`), Zürich: Array.from({ length: 120 }) },
+      entities: {
+        airport: Array.from({ length: 120 }, (_, i) => `A${i}`),
+        account: Array.from({ length: 120 }, () => "Zürich"),
+      },
     }),
   }),
   "the same columns of other entities on Feast's wire": requestBytes({
