@@ -34,7 +34,8 @@ export function feastValue(value: Value, type: ValueType): string {
 }
 
 function floatText(value: number): string {
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
+  // As Feast's own server does: JSON has no number for it.
+  if (!Number.isFinite(value)) return `"${value}"`;
   const text = String(value);
   return Number.isInteger(value) && !text.includes("e") ? `${text}.0` : text;
 }

@@ -119,7 +119,7 @@ export class FeastRows {
     return {
       status: 200,
       headers: this.headers(),
-      // Text and no data: it may hold a NaN, which JSON has no word for.
+      // Text and no data: a float64 is written with its point, and an int64 with all its digits.
       contentType: JSON_TYPE,
       get body(): unknown {
         return out.whole().toString();

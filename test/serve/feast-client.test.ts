@@ -57,8 +57,18 @@ const driverTrips = view("driver_trips", {
     account: last("driver_id"),
   },
 });
+const checks = stream("checks", {
+  columns: { driver_id: t.int64({ wide: true }), at: t.timestamp(), score: t.float64() },
+  eventTime: "at",
+  allowNonFinite: true,
+});
+const driverChecks = view("driver_checks", {
+  entity: driver,
+  source: checks,
+  features: { last_score: last("score"), scores: lastK("score", 3) },
+});
 const pricing = service("pricing", { features: [driverTrips] });
-const definitions = [driver, trips, driverTrips, pricing];
+const definitions = [driver, trips, driverTrips, checks, driverChecks, pricing];
 
 /** The last line that a script of this folder writes. */
 async function saidBy(script: string, ...args: readonly string[]): Promise<string> {
@@ -136,6 +146,11 @@ describe.skipIf(python === undefined && process.env["CI"] === undefined)("Feast'
       refused: [422, "PUSH_SOURCE_UNKNOWN"],
       is_of_the_model: true,
       is_what_feast_writes: true,
+      not_finite: {
+        last_score: ["NaN", "Infinity", "-Infinity", 2],
+        scores: [["NaN"], ["Infinity"], ["-Infinity"], [2]],
+        is_what_feast_writes: true,
+      },
     });
     const byName = Object.fromEntries(
       got.names.map((name, i) => [name, got.values[i]!.map(([type, value]) => (type === "null_val" ? null : value))]),

@@ -21,7 +21,7 @@ from feast.feature_server import (
 )
 from feast.feature_server_utils import convert_response_to_dict
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetOnlineFeaturesResponse
-from feast.protos.feast.types.Value_pb2 import Value
+from feast.protos.feast.types.Value_pb2 import DoubleList, Value
 from google.protobuf import json_format
 
 address = sys.argv[1]
@@ -131,6 +131,27 @@ def parsed(body):
 
 message = parsed(answer.json())
 
+# Numbers that are not finite, as Feast's server writes the values that it has.
+scores = [float("nan"), float("inf"), float("-inf"), 2.0]
+post(
+    "/push",
+    PushFeaturesRequest(
+        push_source_name="checks",
+        df={"driver_id": [1, 2, 3, 4], "at": [NOW] * 4, "score": ["NaN", "Infinity", "-Infinity", 2.0]},
+    ),
+).raise_for_status()
+checked = post(
+    "/get-online-features",
+    GetOnlineFeaturesRequest(
+        entities={"driver_id": [1, 2, 3, 4]}, features=["driver_checks:last_score", "driver_checks:scores"]
+    ),
+)
+# Strictly: Python's parser takes NaN for a number.
+not_finite = [result["values"] for result in json.loads(checked.text, parse_constant=int)["results"][1:]]
+held = GetOnlineFeaturesResponse()
+held.results.add().values.extend(Value(double_val=score) for score in scores)
+held.results.add().values.extend(Value(double_list_val=DoubleList(val=[score])) for score in scores)
+
 
 def read(value):
     """What Feast's code takes a value for, and the value."""
@@ -156,6 +177,12 @@ print(
             ],
             "is_of_the_model": model.model_dump()["results"] == answer.json()["results"],
             "is_what_feast_writes": convert_response_to_dict(message) == answer.json(),
+            "not_finite": {
+                "last_score": not_finite[0],
+                "scores": not_finite[1],
+                "is_what_feast_writes": not_finite
+                == [result["values"] for result in convert_response_to_dict(held)["results"]],
+            },
         }
     )
 )

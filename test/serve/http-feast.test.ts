@@ -221,6 +221,9 @@ describe("a value as Feast's client reads it", () => {
     expect(feastValue(Uint8Array.of(1, 2), { name: "bytes" })).toBe('"AQI="');
     expect(feastValue([1, null, 2.5], { name: "array", element: { name: "float64" } })).toBe("[1.0,null,2.5]");
     expect(feastValue('a"b', { name: "string" })).toBe('"a\\"b"');
+    const floats = { name: "array", element: { name: "float64" } } as const;
+    expect(feastValue([Number.NaN, Number.POSITIVE_INFINITY, 1], floats)).toBe('["NaN","Infinity",1.0]');
+    expect(feastValue(Number.NEGATIVE_INFINITY, { name: "float64" })).toBe('"-Infinity"');
     expect(feastStatus(Status.ERROR)).toBe("INVALID");
   });
 });
