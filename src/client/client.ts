@@ -176,7 +176,7 @@ export class OnefoldClient {
         mayRetry: isPassing,
         signal: ends,
       }),
-    );
+    ).then((answers) => answers.map(withNumbers));
   }
 
   #pauses(): { retries: number; firstPauseMs: number; longestPauseMs: number; random: () => number } {
@@ -257,6 +257,20 @@ function within<T>(answer: Promise<T>, what: string, timeoutMs: number, outer: A
       const stop = (): void => reject(signal.reason as Error);
       if (signal.aborted) stop();
       signal.addEventListener("abort", stop, { once: true });
+/** JSON has no number that is not finite: of the features that the metadata names as such, the texts become numbers. */
+function withNumbers(answer: Answered | OnefoldError): Answered | OnefoldError {
+  if (answer instanceof OnefoldError || answer.metadata?.["non_finite_features"] === undefined) return answer;
+  const names = new Set(answer.metadata["non_finite_features"] as readonly string[]);
+  const entries = Object.entries(answer.features);
+  const features = entries.map(([name, value]) => [name, names.has(name) ? numbersIn(value) : value]);
+  return { ...answer, features: Object.fromEntries(features) };
+}
+
+/** Of a float64's JSON form, or of a list's. */
+function numbersIn(value: unknown): unknown {
+  return Array.isArray(value) ? value.map(numbersIn) : typeof value === "string" ? Number(value) : value;
+}
+
       answer.then(resolve, reject);
     });
   });

@@ -19,6 +19,7 @@ import {
   windowStartOf,
 } from "./feature-vector.ts";
 import type { ServedExposure } from "./experiment-plan.ts";
+import { nonFiniteOf } from "./non-finite.ts";
 import type { JsonSchema, RouteRequest } from "./route.ts";
 import { snapshotAgeMs } from "./snapshot-age.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
@@ -86,10 +87,12 @@ export function metadataBehindTime(
   const fit = plan.program?.fit ?? null;
   const { exposure } = options;
   const stale = staleOf(plan);
+  const nonFinite = nonFiniteOf(plan, vector);
   return {
     ...(exposure === undefined ? {} : { experiment: exposure.experiment, variant: exposure.variant }),
     missing_features: missingOf(plan, vector),
     ...(stale.length === 0 ? {} : { stale_features: stale }),
+    ...(nonFinite.length === 0 ? {} : { non_finite_features: nonFinite }),
     ...(fit === null ? {} : { fit: fit.version }),
     ...(options.token ? { token: encodeVectorToken(tokenOf(plan, vector)) } : {}),
     ...(options.full ? { features: allMetadata(plan, vector) } : {}),
@@ -107,12 +110,12 @@ function allMetadata(plan: VectorPlan, vector: FeatureVector): Record<string, un
   );
 }
 
-/** Whether no more is said of the vector than when it was, and that nothing is missing. */
+/** Whether no more is said of the vector than when it was, and that nothing is missing or not finite. */
 export function isUsual(plan: VectorPlan, vector: FeatureVector, options: AnswerOptions): boolean {
   const { statuses } = vector;
   for (let i = 0; i < plan.outputs.length; i++) if (isMissing(statuses[i]!)) return false;
   const hasFit = (plan.program?.fit ?? null) !== null;
-  return isPlain(options) && !hasFit && staleOf(plan).length === 0;
+  return isPlain(options) && !hasFit && staleOf(plan).length === 0 && nonFiniteOf(plan, vector).length === 0;
 }
 
 /** The part that belongs to the answer as a whole: how long it took since `startMs`, and when that was. */
@@ -224,6 +227,12 @@ export const metadataSchema: JsonSchema = {
       items: { type: "string" },
       description:
         "features of views that are not as fresh as they promise now: their values are the view's fallback, or the last ones, as it declares; absent where there are none",
+    },
+    non_finite_features: {
+      type: "array",
+      items: { type: "string" },
+      description:
+        'features that are, or hold, a float64 that is not finite: among the features it is the text "NaN", "Infinity" or "-Infinity"; absent where there are none',
     },
     snapshot_age_ms: {
       type: "number",

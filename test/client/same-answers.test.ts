@@ -95,6 +95,37 @@ describe("random vectors", () => {
   });
 });
 
+describe("numbers that are not finite", () => {
+  it("are numbers, also in lists, and texts of their names are texts", async () => {
+    const visit = { name: "zed", region: "north", number: 9, note: "NaN", at: { micros: clock.now() } };
+    const ratios = [0.5, "NaN", Number.POSITIVE_INFINITY, "-Infinity"];
+    await clients[0].push(
+      "visits",
+      ratios.map((ratio) => ({ ...visit, ratio })),
+    );
+    const request = { amount: 1 };
+    for (const client of clients) {
+      const { features, metadata } = await client.vector("everything", visit, { request });
+      expect(features).toMatchObject({
+        ratio: Number.NEGATIVE_INFINITY,
+        ratios: [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+        note: "NaN",
+        notes: ["NaN", "NaN", "NaN"],
+      });
+      expect(metadata["non_finite_features"]).toEqual(["ratio", "ratios"]);
+      const [known, unknown] = await client.vectors("numbers", [visit, { ...visit, name: "nobody" }]);
+      expect([known!.features["ratio"], unknown!.features["ratio"]]).toEqual([Number.NEGATIVE_INFINITY, null]);
+      expect(unknown!.metadata).not.toHaveProperty("non_finite_features");
+    }
+    // Where the answer is of numbers alone, and where it is a kept one.
+    for (let turn = 0; turn < 3; turn++) {
+      const [overHttp, overResp] = await Promise.all(clients.map((client) => client.vector("numbers", visit)));
+      expect(overHttp!.features).toEqual(overResp!.features);
+      expect(overHttp!.features).toMatchObject({ ratio: Number.NEGATIVE_INFINITY });
+    }
+  });
+});
+
 describe("pushes", () => {
   it("have the same outcomes, and take bytes and wide integers as they are in memory", async () => {
     const visit = { name: "ada", region: "north", number: 1, at: { micros: clock.now() }, ratio: Number.NaN };
