@@ -55,14 +55,20 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface VectorCallOptions<S> extends CallOptions {
-  /** Request data of the service's on-demand features. */
-  readonly request?: RequestDataOf<S>;
+interface VectorMetadataOptions extends CallOptions {
   /** Adds status, event time and window of each feature to the metadata. */
   readonly metadata?: boolean;
   /** Adds a token, from which a training set has the very same values. */
   readonly token?: boolean;
 }
+
+/** `request` is the request data of the service's on-demand features: required where some of it may not be null. */
+export type VectorCallOptions<S> = VectorMetadataOptions &
+  ({} extends RequestDataOf<S> ? { readonly request?: RequestDataOf<S> } : { readonly request: RequestDataOf<S> });
+
+/** The options of a call for a vector, which may be left out where all of them may. */
+export type VectorArguments<S> =
+  {} extends VectorCallOptions<S> ? [options?: VectorCallOptions<S>] : [options: VectorCallOptions<S>];
 
 export interface PushCallOptions extends CallOptions {
   /**
@@ -110,9 +116,10 @@ export class OnefoldClient {
   async vector<S = unknown>(
     service: ServiceNameOf<S>,
     entities: EntitiesOf<S>,
-    options: VectorCallOptions<S> = {},
+    ...[options]: VectorArguments<S>
   ): Promise<TypedVector<S>> {
-    const { request, metadata = false, token = false, timeoutMs = this.#timeoutMs, signal } = options;
+    const given: VectorMetadataOptions & { readonly request?: unknown } = options ?? {};
+    const { request, metadata = false, token = false, timeoutMs = this.#timeoutMs, signal } = given;
     requireNumber("timeoutMs", timeoutMs, MILLIS_MIN, MILLIS_MAX);
     const group = JSON.stringify([service, { metadata, token } satisfies AskOptions]);
     const asked = {
@@ -128,9 +135,9 @@ export class OnefoldClient {
   vectors<S = unknown>(
     service: ServiceNameOf<S>,
     entities: readonly EntitiesOf<S>[],
-    options: VectorCallOptions<S> = {},
+    ...options: VectorArguments<S>
   ): Promise<TypedVector<S>[]> {
-    return Promise.all(entities.map((one) => this.vector<S>(service, one, options)));
+    return Promise.all(entities.map((one) => this.vector<S>(service, one, ...options)));
   }
 
   /**
@@ -250,13 +257,6 @@ async function withDeadline<T>(
   }
 }
 
-/** One caller's wait for a call that it shares with others. */
-function within<T>(answer: Promise<T>, what: string, timeoutMs: number, outer: AbortSignal | undefined): Promise<T> {
-  return withDeadline(timeoutMs, what, outer, (signal) => {
-    return new Promise<T>((resolve, reject) => {
-      const stop = (): void => reject(signal.reason as Error);
-      if (signal.aborted) stop();
-      signal.addEventListener("abort", stop, { once: true });
 /** JSON has no number that is not finite: of the features that the metadata names as such, the texts become numbers. */
 function withNumbers(answer: Answered | OnefoldError): Answered | OnefoldError {
   if (answer instanceof OnefoldError || answer.metadata?.["non_finite_features"] === undefined) return answer;
@@ -271,6 +271,13 @@ function numbersIn(value: unknown): unknown {
   return Array.isArray(value) ? value.map(numbersIn) : typeof value === "string" ? Number(value) : value;
 }
 
+/** One caller's wait for a call that it shares with others. */
+function within<T>(answer: Promise<T>, what: string, timeoutMs: number, outer: AbortSignal | undefined): Promise<T> {
+  return withDeadline(timeoutMs, what, outer, (signal) => {
+    return new Promise<T>((resolve, reject) => {
+      const stop = (): void => reject(signal.reason as Error);
+      if (signal.aborted) stop();
+      signal.addEventListener("abort", stop, { once: true });
       answer.then(resolve, reject);
     });
   });

@@ -10,6 +10,7 @@ export {
   type OnefoldClient,
   type PushCallOptions,
   type TypedVector,
+  type VectorArguments,
   type VectorCallOptions,
   type VectorMetadata,
 } from "./client.ts";

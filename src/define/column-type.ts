@@ -2,7 +2,7 @@
  * `t`: the column types of sources, entity keys and outputs.
  */
 import type { ValueType } from "../schema/value.ts";
-import type { InputOfKind, Kind, ValueOfKind } from "./typing.ts";
+import type { InputOfKind, Kind, NonFinite, ValueOfKind } from "./typing.ts";
 
 /** What became of a source's column. */
 export interface ColumnPast {
@@ -78,10 +78,13 @@ type NullableNames<Columns> = {
   [N in keyof Columns]: Columns[N] extends ColumnType<any, true> ? N : never;
 }[keyof Columns];
 
-/** A row with these columns as a door takes it. */
-export type InputRow<Columns> = {
-  readonly [N in Exclude<keyof Columns, NullableNames<Columns>>]: InputOfKind<KindOf<Columns[N]>>;
-} & { readonly [N in NullableNames<Columns>]?: InputOfKind<KindOf<Columns[N]>> | null };
+/** A row with these columns as a door takes it. `F` is what it takes for a float64. */
+export type InputRow<Columns, F = number | NonFinite> = {
+  readonly [N in Exclude<keyof Columns, NullableNames<Columns>>]: InputOfKind<KindOf<Columns[N]>, F>;
+} & { readonly [N in NullableNames<Columns>]?: InputOfKind<KindOf<Columns[N]>, F> | null };
+
+/** Request data with these columns: what is not finite is refused there. */
+export type RequestRow<Columns> = InputRow<Columns, number>;
 
 /** A row with these columns as functions of the platform see it. */
 export type ValueRow<Columns> = {

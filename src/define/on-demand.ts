@@ -2,7 +2,7 @@
  * `onDemand`: features computed at request time by a pure function of other features and of what the
  * request carries. `src/vector/` runs it, for a request and for a training row alike.
  */
-import { pastProblems, type AnyColumnType, type InputRow, type KindOf, type ValueRow } from "./column-type.ts";
+import { pastProblems, type AnyColumnType, type KindOf, type RequestRow, type ValueRow } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
 import type { Described, OnDemandContext, OnDemandDefinition } from "./definition.ts";
 import { frozen } from "./frozen.ts";
@@ -71,8 +71,8 @@ export function onDemand<
   N,
   Outputs<O>,
   Intersection<I extends readonly [] ? {} : KeysOf<I[number]>>,
-  Simplify<InputRow<R> & Intersection<I extends readonly [] ? {} : RequestOf<I[number]>>>,
-  Takes<Simplify<Intersection<I extends readonly [] ? {} : ValuesOf<I[number]>>>, InputRow<R>>
+  Simplify<RequestRow<R> & Intersection<I extends readonly [] ? {} : RequestOf<I[number]>>>,
+  Takes<Simplify<Intersection<I extends readonly [] ? {} : ValuesOf<I[number]>>>, RequestRow<R>>
 > {
   checkShape(onDemand, "on-demand view", name, options, { inputs: "list", outputs: "members" }, [
     "version",

@@ -37,19 +37,22 @@ export type ValueOfKind<K> = K extends "int64" | "float64" | "number"
             ? readonly (ValueOfKind<E> | null)[]
             : never;
 
-/** What a door takes for a kind: see `checkValue`. */
-export type InputOfKind<K> = K extends "int64"
+/** The JSON form of a float64 that is not finite. */
+export type NonFinite = "NaN" | "Infinity" | "-Infinity";
+
+/** What a door takes for a kind: see `checkValue`. `F` is what it takes for a float64. */
+export type InputOfKind<K, F = number | NonFinite> = K extends "int64"
   ? number | bigint
   : K extends "wide int64"
     ? number | bigint | string
     : K extends "float64"
-      ? number
+      ? F
       : K extends "timestamp"
         ? string | Date | { readonly micros: number } | { readonly millis: number }
         : K extends "bytes"
           ? Uint8Array | string
           : K extends `array<${infer E}>`
-            ? readonly (InputOfKind<E> | null)[]
+            ? readonly (InputOfKind<E, F> | null)[]
             : ValueOfKind<K>;
 
 /** Kinds that an operation takes. */

@@ -38,7 +38,7 @@ import { checkShape } from "./shape.ts";
 import { expectationsOf } from "./source.ts";
 import { columnsOf } from "./source-problems.ts";
 import { type StoredName, storedAggregation, storedNames } from "./stored-names.ts";
-import type { ArrayOfColumn, DurationText, OfColumn, Problem, ValueOfKind } from "./typing.ts";
+import type { ArrayOfColumn, DurationText, InputOfKind, OfColumn, Problem, ValueOfKind } from "./typing.ts";
 import { viewProblems } from "./view-problems.ts";
 
 type AnyEntity = Entity<string, any>;
@@ -146,7 +146,9 @@ type ListOf<C extends string, N extends string, Name> =
   | { [One in C]: Name extends `${N}_${One}` ? ArrayOfColumn<One> : never }[C]
   | (Name extends `${N}_${typeof SEQUENCE_TIMES}` ? "array<timestamp>" : never);
 
-type KeyValues<K> = { readonly [N in keyof K & string]: ValueOfKind<KindOf<K[N]>> };
+type KeyValues<K> = { readonly [N in keyof K & string]: KeyOfKind<KindOf<K[N]>> };
+/** A wide int64 may be any integer, as in events. */
+type KeyOfKind<K> = K extends "wide int64" ? InputOfKind<K> : ValueOfKind<K>;
 
 interface ViewOptions<E, S, F, Ttl, X> extends Described {
   /** 1, 2, ... or "dev". What is registered under a number never changes. Default 1. */
