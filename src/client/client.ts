@@ -11,6 +11,7 @@ import {
   type Answered,
   type Asked,
   type AskOptions,
+  isOfQuestion,
   isPassing,
   isRefusal,
   type PushAnswer,
@@ -89,9 +90,17 @@ export interface VectorMetadata extends Readonly<Record<string, unknown>> {
   readonly variant?: string;
 }
 
+type AnyOptions = VectorMetadataOptions & { readonly request?: unknown };
+
+/** What waits to be asked. */
+interface Waiting extends Asked {
+  readonly deadline: number;
+  readonly place: number | null;
+}
+
 export class OnefoldClient {
   readonly #transport: Transport;
-  readonly #coalescer: Coalescer<Asked & { readonly deadline: number }, Answered>;
+  readonly #coalescer: Coalescer<Waiting, Answered>;
   readonly #timeoutMs: number;
   readonly #retries: number;
   readonly #random: () => number;
@@ -104,9 +113,7 @@ export class OnefoldClient {
     this.#timeoutMs = timeoutMs;
     this.#retries = retries;
     this.#random = random;
-    this.#coalescer = new Coalescer<Asked & { readonly deadline: number }, Answered>(batchMax, (group, asked) =>
-      this.#ask(group, asked),
-    );
+    this.#coalescer = new Coalescer<Waiting, Answered>(batchMax, (group, asked) => this.#ask(group, asked));
   }
 
   /**
@@ -118,26 +125,31 @@ export class OnefoldClient {
     entities: EntitiesOf<S>,
     ...[options]: VectorArguments<S>
   ): Promise<TypedVector<S>> {
-    const given: VectorMetadataOptions & { readonly request?: unknown } = options ?? {};
-    const { request, metadata = false, token = false, timeoutMs = this.#timeoutMs, signal } = given;
+    return (await this.#vector(service, entities, options ?? {}, null)) as TypedVector<S>;
+  }
+
+  /** Vectors of many entities, in their order. One that cannot be answered rejects them all, and the error says which. */
+  vectors<S = unknown>(
+    service: ServiceNameOf<S>,
+    entities: readonly EntitiesOf<S>[],
+    ...[options]: VectorArguments<S>
+  ): Promise<TypedVector<S>[]> {
+    const asked = entities.map((one, place) => this.#vector(service, one, options ?? {}, place));
+    return Promise.all(asked) as Promise<TypedVector<S>[]>;
+  }
+
+  /** `place` is the one in a caller's list; null of one that was asked for by itself. */
+  async #vector(service: string, entities: unknown, options: AnyOptions, place: number | null): Promise<Answered> {
+    const { request, metadata = false, token = false, timeoutMs = this.#timeoutMs, signal } = options;
     requireNumber("timeoutMs", timeoutMs, MILLIS_MIN, MILLIS_MAX);
     const group = JSON.stringify([service, { metadata, token } satisfies AskOptions]);
     const asked = {
       entities: entities as Asked["entities"],
       request: request as Asked["request"],
       deadline: performance.now() + timeoutMs,
+      place,
     };
-    const answer = await within(this.#coalescer.ask(group, asked), `service ${service}`, timeoutMs, signal);
-    return answer as TypedVector<S>;
-  }
-
-  /** Vectors of many entities, in their order. One that cannot be answered rejects them all. */
-  vectors<S = unknown>(
-    service: ServiceNameOf<S>,
-    entities: readonly EntitiesOf<S>[],
-    ...options: VectorArguments<S>
-  ): Promise<TypedVector<S>[]> {
-    return Promise.all(entities.map((one) => this.vector<S>(service, one, ...options)));
+    return within(this.#coalescer.ask(group, asked), `service ${service}`, timeoutMs, signal);
   }
 
   /**
@@ -173,7 +185,7 @@ export class OnefoldClient {
     throw new OnefoldError("CANCELLED", "the client is closed", { hint: "make another with createClient" });
   }
 
-  #ask(group: string, asked: readonly (Asked & { readonly deadline: number })[]): Promise<(Answered | OnefoldError)[]> {
+  #ask(group: string, asked: readonly Waiting[]): Promise<(Answered | OnefoldError)[]> {
     const [service, options] = JSON.parse(group) as [string, AskOptions];
     // Each caller keeps its own time; the call goes on as long as one of them waits.
     const timeoutMs = Math.max(1, Math.max(...asked.map(({ deadline }) => deadline)) - performance.now());
@@ -183,7 +195,11 @@ export class OnefoldClient {
         mayRetry: isPassing,
         signal: ends,
       }),
-    ).then((answers) => answers.map(withNumbers));
+    ).then((answers) =>
+      answers.map((answer, i) =>
+        answer instanceof OnefoldError ? atPlace(answer, asked[i]!.place) : withNumbers(answer),
+      ),
+    );
   }
 
   #pauses(): { retries: number; firstPauseMs: number; longestPauseMs: number; random: () => number } {
@@ -257,9 +273,16 @@ async function withDeadline<T>(
   }
 }
 
+/** The error of an element of a caller's list, which says which one; what is wrong with all of them it does not. */
+function atPlace(error: OnefoldError, place: number | null): OnefoldError {
+  if (place === null || !isOfQuestion(error)) return error;
+  const where = `entities[${place}]${error.where === undefined ? "" : ` ${error.where}`}`;
+  return new OnefoldError(error.code, error.message, { ...error.toJSON(), where, cause: error });
+}
+
 /** JSON has no number that is not finite: of the features that the metadata names as such, the texts become numbers. */
-function withNumbers(answer: Answered | OnefoldError): Answered | OnefoldError {
-  if (answer instanceof OnefoldError || answer.metadata?.["non_finite_features"] === undefined) return answer;
+function withNumbers(answer: Answered): Answered {
+  if (answer.metadata?.["non_finite_features"] === undefined) return answer;
   const names = new Set(answer.metadata["non_finite_features"] as readonly string[]);
   const entries = Object.entries(answer.features);
   const features = entries.map(([name, value]) => [name, names.has(name) ? numbersIn(value) : value]);

@@ -14,7 +14,15 @@ import {
   serverError,
   unreachable,
 } from "./json-body.ts";
-import { type Answered, type Asked, type AskOptions, isPassing, type PushAnswer, type Transport } from "./transport.ts";
+import {
+  type Answered,
+  type Asked,
+  type AskOptions,
+  isOfQuestion,
+  isPassing,
+  type PushAnswer,
+  type Transport,
+} from "./transport.ts";
 
 /** A request is sent again without its wrong element so often. */
 const FAULTS_MAX = 3;
@@ -52,7 +60,7 @@ export class HttpTransport implements Transport {
   ): Promise<(Answered | OnefoldError)[]> {
     const path = `/services/${encodeURIComponent(service)}`;
     const [only] = asked;
-    if (asked.length === 1) return [await this.#vector(path, only!, options, signal)];
+    if (asked.length === 1) return [await this.#alone(path, only!, options, signal)];
     const waiting = asked.map((one, place) => ({ one, place }));
     const results: (Answered | OnefoldError)[] = [];
     for (let faults = 0; waiting.length > 0 && faults < FAULTS_MAX; faults++) {
@@ -70,7 +78,7 @@ export class HttpTransport implements Transport {
         const place = error instanceof OnefoldError ? faultyElement(error) : null;
         const [faulty] = place === null ? [] : waiting.splice(place, 1);
         if (faulty === undefined) throw error;
-        results[faulty.place] = error as OnefoldError;
+        results[faulty.place] = askedAlone(error as OnefoldError);
       }
     }
     // Many are wrong: each for itself, and not one request after another for each of them.
@@ -87,6 +95,15 @@ export class HttpTransport implements Transport {
       }),
     );
     return results;
+  }
+
+  async #alone(path: string, asked: Asked, options: AskOptions, signal: AbortSignal): Promise<Answered | OnefoldError> {
+    try {
+      return await this.#vector(path, asked, options, signal);
+    } catch (error) {
+      if (error instanceof OnefoldError && isOfQuestion(error)) return error;
+      throw error;
+    }
   }
 
   async #vector(path: string, asked: Asked, options: AskOptions, signal: AbortSignal): Promise<Answered> {
@@ -145,10 +162,23 @@ function baseOf(url: string): URL {
   });
 }
 
+const ELEMENT = /^(?:entities|request)\[(\d+)\] ?/;
+
 /** Place of the one element that an error is about. */
 function faultyElement(error: OnefoldError): number | null {
-  const match = /^(?:entities|request)\[(\d+)\]/.exec(error.where ?? "");
+  const match = ELEMENT.exec(error.where ?? "");
   return match === null ? null : Number(match[1]);
+}
+
+/** The same error without the place among those that happened to be asked together. */
+function askedAlone(error: OnefoldError): OnefoldError {
+  const { where, ...details } = error.toJSON();
+  const rest = String(where).replace(ELEMENT, "");
+  return new OnefoldError(error.code, error.message, {
+    ...details,
+    ...(rest === "" ? {} : { where: rest }),
+    cause: error,
+  });
 }
 
 async function readText(response: IncomingMessage): Promise<string> {

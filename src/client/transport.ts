@@ -2,8 +2,8 @@
  * How a client reaches a server. Contract:
  *
  * - `vectors` answers one element for each that was asked, in their order; one that is wrong by itself (a key
- *   that is null, say) is an error in its place and costs the others nothing. It throws where nothing at all
- *   could be answered.
+ *   that is null, say) is an error in its place, the same as if it had been asked alone, and costs the others
+ *   nothing. It throws where nothing at all could be answered.
  * - Asking is safe to repeat; pushing is, where `push` throws an error for which `isRefusal` holds: nothing
  *   of the push was taken in then.
  * - Both end with `CALL_TIMED_OUT` once their signal aborts.
@@ -47,6 +47,11 @@ export interface Transport {
 /** Whether the server said that it took nothing in, for now: to be tried again later. */
 export function isRefusal(error: OnefoldError): boolean {
   return error.code === "BACKPRESSURE" || error.code === "NOT_READY";
+}
+
+/** Whether what was asked is wrong, and not what it was asked of: the service, the server. */
+export function isOfQuestion(error: OnefoldError): boolean {
+  return error.status === 400;
 }
 
 /** Whether asking again may help. */

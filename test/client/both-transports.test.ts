@@ -145,6 +145,45 @@ describe.each(transports)("a client over $scheme", ({ scheme, openDoor }) => {
     });
   });
 
+  describe("says which is wrong", () => {
+    const wrong = { airport: [1, 2], route: ["JFK", "LAX"] };
+    const errorOf = (call: Promise<unknown>): Promise<OnefoldError> =>
+      call.then(
+        () => Promise.reject(new Error("it was answered")),
+        (error: OnefoldError) => error,
+      );
+
+    it("by its place in the caller's list, however the list was cut", async () => {
+      const client = open();
+      const many: Readonly<Record<string, unknown>>[] = Array.from({ length: 1200 }, () => JFK);
+      many[777] = { ...JFK, airport: 5 };
+      const { code, where } = await errorOf(client.vectors("delay_model", many));
+      expect([code, where]).toEqual(["TYPE_MISMATCH", "entities[777] airport.airport"]);
+      // The last of a part of its own.
+      const lonely = await errorOf(client.vectors("delay_model", [...many.slice(0, 500), { ...JFK, airport: null }]));
+      expect([lonely.code, lonely.where]).toEqual(["KEY_MISSING", "entities[500] airport.airport"]);
+      expect(await errorOf(client.vectors("delay_model", [JFK, wrong]))).toMatchObject({ where: "entities[1]" });
+      expect(await errorOf(client.vectors("delay_model", [JFK, {}]))).toMatchObject({ where: "entities[1] airport" });
+    });
+
+    it("and no place where it was a call by itself, or where all are", async () => {
+      const client = open();
+      const [, error, , last] = await Promise.allSettled([
+        client.vector("delay_model", JFK),
+        client.vector("delay_model", { ...JFK, airport: 5 }),
+        client.vector("delay_model", JFK),
+        client.vector("delay_model", wrong),
+      ]);
+      const alone = (await errorOf(client.vector("delay_model", { ...JFK, airport: 5 }))).toJSON();
+      expect((error as PromiseRejectedResult).reason.toJSON()).toEqual(alone);
+      expect(alone["where"]).toBe("airport.airport");
+      const aloneToo = (await errorOf(client.vector("delay_model", wrong))).toJSON();
+      expect((last as PromiseRejectedResult).reason.toJSON()).toEqual(aloneToo);
+      const unknown = await errorOf(client.vectors("delay_modle", [JFK, JFK]));
+      expect(unknown.toJSON()).toEqual((await errorOf(client.vector("delay_modle", JFK))).toJSON());
+    });
+  });
+
   describe("of one turn", () => {
     it("asks in one round trip", async () => {
       world.arrive({ delay: 3 });
