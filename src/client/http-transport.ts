@@ -7,8 +7,8 @@ import { type ErrorCode, OnefoldError } from "../base/errors.ts";
 import {
   type Json,
   jsonText,
-  noAnswer,
   optionMembers,
+  otherServer,
   parseObject,
   questionOf,
   serverError,
@@ -26,6 +26,15 @@ import {
 
 /** A request is sent again without its wrong element so often. */
 const FAULTS_MAX = 3;
+
+const START = "onefold serve";
+
+interface Exchanged {
+  readonly status: number;
+  /** Null for what is no JSON object. */
+  readonly answer: Json | null;
+  readonly location: string | undefined;
+}
 
 export interface HttpTransportOptions {
   /** `http://host:port` or `https://host:port`, with a path in front of the routes where there is one. */
@@ -70,7 +79,7 @@ export class HttpTransport implements Transport {
       try {
         const answer = await this.#post(`${path}/vectors`, { entities, ...request, ...optionMembers(options) }, signal);
         const answered = answer["results"] as readonly Answered[];
-        if (!Array.isArray(answered) || answered.length !== waiting.length) throw noAnswer();
+        if (!Array.isArray(answered) || answered.length !== waiting.length) throw this.#noAnswer(`${path}/vectors`);
         waiting.forEach(({ place }, i) => (results[place] = answered[i]!));
         return results;
       } catch (error) {
@@ -108,7 +117,7 @@ export class HttpTransport implements Transport {
 
   async #vector(path: string, asked: Asked, options: AskOptions, signal: AbortSignal): Promise<Answered> {
     const answer = await this.#post(`${path}/vector`, questionOf(asked, options), signal);
-    if (!("features" in answer)) throw noAnswer();
+    if (!("features" in answer)) throw this.#noAnswer(`${path}/vector`);
     return answer as unknown as Answered;
   }
 
@@ -123,12 +132,31 @@ export class HttpTransport implements Transport {
 
   /** A body with the member `partial` is an answer, whatever its status. */
   async #post(path: string, body: unknown, signal: AbortSignal, partial?: string): Promise<Json> {
-    const { status, answer } = await this.#exchange(path, jsonText(body), signal);
+    const { status, answer, location } = await this.#exchange(path, jsonText(body), signal);
     if (answer !== null && (status === 200 || (partial !== undefined && partial in answer))) return answer;
-    throw serverError(answer?.["error"], codeOfStatus(status), `${path} answered ${status}`);
+    const code = codeOfStatus(status);
+    throw serverError(answer?.["error"], code) ?? this.#otherError(path, status, code, location);
   }
 
-  #exchange(path: string, text: string, signal: AbortSignal): Promise<{ status: number; answer: Json | null }> {
+  /** What answered without an error of ours: something between, or another server. */
+  #otherError(path: string, status: number, code: ErrorCode, location: string | undefined): OnefoldError {
+    const { origin } = this.#base;
+    const answered = `status ${status} for POST ${path}${location === undefined ? "" : `, which is at ${location}`}`;
+    if (code === "SERVER_UNREACHABLE") return unreachable(origin, answered, START);
+    if (code === "INTERNAL") return otherServer(origin, answered, START);
+    return new OnefoldError(code, `${origin} answered with ${answered}, and not as Onefold does`, {
+      hint:
+        code === "ACCESS_DENIED"
+          ? "something between refused, a proxy say: give what it asks for among headers"
+          : "something between refused, a proxy say: ask for less at a time",
+    });
+  }
+
+  #noAnswer(path: string): OnefoldError {
+    return otherServer(this.#base.origin, `no vectors for POST ${path}`, START);
+  }
+
+  #exchange(path: string, text: string, signal: AbortSignal): Promise<Exchanged> {
     return new Promise((resolve, reject) => {
       const url = new URL(this.#base.pathname.replace(/\/$/, "") + path, this.#base);
       const headers = {
@@ -138,12 +166,13 @@ export class HttpTransport implements Transport {
       };
       const call = this.#send(url, { method: "POST", agent: this.#agent, headers, signal }, (response) => {
         readText(response).then((received) => {
-          resolve({ status: response.statusCode ?? 0, answer: parseObject(received) });
+          const { location } = response.headers;
+          resolve({ status: response.statusCode ?? 0, answer: parseObject(received), location });
         }, fail);
       });
       const fail = (cause: unknown): void => {
         if (signal.aborted) reject(signal.reason as Error);
-        else reject(unreachable(this.#base.origin, (cause as Error).message, "onefold serve", cause));
+        else reject(unreachable(this.#base.origin, (cause as Error).message, START, cause));
       };
       call.on("error", fail);
       call.end(text);
@@ -192,5 +221,5 @@ async function readText(response: IncomingMessage): Promise<string> {
 function codeOfStatus(status: number): ErrorCode {
   if (status === 401 || status === 403) return "ACCESS_DENIED";
   if (status === 429) return "BACKPRESSURE";
-  return status >= 502 ? "SERVER_UNREACHABLE" : "INTERNAL";
+  return status >= 500 ? "SERVER_UNREACHABLE" : "INTERNAL";
 }

@@ -39,23 +39,24 @@ export function parseObject(text: string): Json | null {
   }
 }
 
-/** The error that a body carries under `error`; what it does not say is `fallback` and `message`. */
-export function serverError(error: unknown, fallback: ErrorCode, otherwise: string): OnefoldError {
+/** The error that a body carries under `error`; null where that is none. `fallback` is for a code that is not known here. */
+export function serverError(error: unknown, fallback: ErrorCode): OnefoldError | null {
   const { code, message, where, hint, candidates } = (error ?? {}) as Json;
-  return new OnefoldError(isErrorCode(code) ? code : fallback, typeof message === "string" ? message : otherwise, {
+  if (typeof message !== "string") return null;
+  return new OnefoldError(isErrorCode(code) ? code : fallback, message, {
     ...(typeof where === "string" ? { where } : {}),
     ...(typeof hint === "string" ? { hint } : {}),
     ...(Array.isArray(candidates) ? { candidates: candidates.map(String) } : {}),
   });
 }
 
-/** For what is JSON, and not what was asked for. */
-export function noAnswer(error?: unknown): OnefoldError {
-  return serverError(
-    error,
-    "INTERNAL",
-    "the reply is no answer of onefold's: is this another server, or one of another version?",
-  );
+/** For what answers, and not as Onefold does. `start` is what starts a server that would. */
+export function otherServer(address: string, answered: string, start: string, cause?: unknown): OnefoldError {
+  return new OnefoldError("REQUEST_INVALID", `${address} does not answer as Onefold does: ${answered}`, {
+    where: "url",
+    hint: `give the address of ${start}, of the client's version; this may be another server`,
+    cause,
+  });
 }
 
 export function isErrorCode(code: unknown): code is ErrorCode {

@@ -4,7 +4,7 @@
  */
 import type { Redis, RedisOptions } from "ioredis";
 import { OnefoldError } from "../base/errors.ts";
-import { isErrorCode, unreachable } from "./json-body.ts";
+import { isErrorCode, otherServer, unreachable } from "./json-body.ts";
 
 export interface RespAddress {
   readonly host: string;
@@ -15,6 +15,9 @@ export interface RespAddress {
   /** How the client names itself. */
   readonly consumer: string | null;
 }
+
+/** What starts a server with a door of this kind. */
+export const RESP_START = "onefold serve --resp-port";
 
 export interface ConnectionEvents {
   /** New calls are to go over another connection. */
@@ -165,7 +168,7 @@ export class RespConnection {
   }
 
   #broken(cause: Error): OnefoldError {
-    return unreachable(this.#shown(), this.#reason ?? cause.message, "onefold serve --resp-port", cause);
+    return unreachable(this.#shown(), this.#reason ?? cause.message, RESP_START, cause);
   }
 
   #shown(): string {
@@ -206,14 +209,11 @@ function replyError(reply: Error, address: string): OnefoldError {
     });
   }
   if (/^unknown command/i.test(message)) {
-    return new OnefoldError("REQUEST_INVALID", `${address} does not know Onefold's commands: ${reply.message}`, {
-      where: "url",
-      hint: "give the port of onefold serve --resp-port, of the client's version; this may be another server",
-      cause: reply,
-    });
+    return otherServer(address, reply.message, RESP_START, reply);
   }
-  if (message.startsWith("max number of clients"))
-    return unreachable(address, message, "onefold serve --resp-port", reply);
+  if (message.startsWith("max number of clients")) return unreachable(address, message, RESP_START, reply);
+  // A first word that the door never says: of a Redis that is loading, say.
+  if (code !== "ERR") return otherServer(address, reply.message, RESP_START, reply);
   return new OnefoldError("INTERNAL", reply.message, { cause: reply });
 }
 

@@ -4,8 +4,8 @@
  * carries pushes, behind which a question on the same connection would wait.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { jsonText, noAnswer, parseObject, questionOf } from "./json-body.ts";
-import { type RespAddress, RespConnection } from "./resp-connection.ts";
+import { jsonText, otherServer, parseObject, questionOf, serverError } from "./json-body.ts";
+import { RESP_START, type RespAddress, RespConnection, shownAddress } from "./resp-connection.ts";
 import { type Answered, type Asked, type AskOptions, isPassing, type PushAnswer, type Transport } from "./transport.ts";
 
 export interface RespTransportOptions {
@@ -20,12 +20,15 @@ const PORT = 6380;
 export class RespTransport implements Transport {
   readonly #questions: Lane;
   readonly #pushes: Lane;
+  /** The address without the password. */
+  readonly #shown: string;
 
   /** Throws `REQUEST_INVALID` for an address that is none. Nothing is connected before the first call. */
   constructor({ url, consumer }: RespTransportOptions) {
     const address = { ...addressOf(url), consumer: consumer ?? null };
     this.#questions = new Lane(address);
     this.#pushes = new Lane(address);
+    this.#shown = shownAddress(address);
   }
 
   async vectors(
@@ -36,8 +39,8 @@ export class RespTransport implements Transport {
   ): Promise<(Answered | OnefoldError)[]> {
     const questions = asked.map((one) => jsonText(questionOf(one, options)));
     const replies = await this.#questions.call("FVECTORS", [service, ...questions], signal);
-    if (!Array.isArray(replies) || replies.length !== asked.length) throw noAnswer();
-    const answers = replies.map((reply) => answerOf<Answered>(reply, "features"));
+    if (!Array.isArray(replies) || replies.length !== asked.length) throw this.#noAnswer("FVECTORS");
+    const answers = replies.map((reply) => answerOf<Answered>(reply, "features") ?? this.#noAnswer("FVECTORS"));
     // It is the server that is not ready, whichever vector says so: all are asked again.
     const passing = answers.find((answer) => answer instanceof OnefoldError && isPassing(answer));
     if (passing !== undefined) throw passing;
@@ -46,9 +49,13 @@ export class RespTransport implements Transport {
 
   async push(source: string, rows: readonly unknown[], signal: AbortSignal): Promise<PushAnswer> {
     const reply = await this.#pushes.call("FEVENTS", [source, jsonText(rows)], signal);
-    const answer = answerOf<PushAnswer>(reply, "outcomes");
+    const answer = answerOf<PushAnswer>(reply, "outcomes") ?? this.#noAnswer("FEVENTS");
     if (answer instanceof OnefoldError) throw answer;
     return answer;
+  }
+
+  #noAnswer(command: string): OnefoldError {
+    return otherServer(this.#shown, `no answer to ${command}`, RESP_START);
   }
 
   async close(): Promise<void> {
@@ -88,11 +95,11 @@ class Lane {
   }
 }
 
-/** The answer, known by a member that it has, or the error that came in its place. */
-function answerOf<A>(reply: unknown, member: string): A | OnefoldError {
+/** The answer, known by a member that it has, or the error that came in its place; null for neither. */
+function answerOf<A>(reply: unknown, member: string): A | OnefoldError | null {
   const answer = typeof reply === "string" ? parseObject(reply) : null;
   if (answer !== null && member in answer) return answer as A;
-  return noAnswer(answer?.["error"]);
+  return serverError(answer?.["error"], "INTERNAL");
 }
 
 function addressOf(url: string): Omit<RespAddress, "consumer"> {

@@ -49,9 +49,9 @@ export function isRefusal(error: OnefoldError): boolean {
   return error.code === "BACKPRESSURE" || error.code === "NOT_READY";
 }
 
-/** Whether what was asked is wrong, and not what it was asked of: the service, the server. */
+/** Whether what was asked is wrong, and not what it was asked of: the service, the server, its address. */
 export function isOfQuestion(error: OnefoldError): boolean {
-  return error.status === 400;
+  return error.status === 400 && error.where !== "url";
 }
 
 /** Whether asking again may help. */

@@ -209,9 +209,44 @@ describe("a call", () => {
   it("is answered by what is an answer", async () => {
     const { url } = await scripted((_, response) => send(response, 200, { hello: "world" }));
     const client = clientOf(url);
-    const none = { code: "INTERNAL", message: expect.stringContaining("no answer of onefold's") };
+    const none = {
+      code: "REQUEST_INVALID",
+      message: expect.stringContaining(
+        `${url} does not answer as Onefold does: no vectors for POST /services/s/vector`,
+      ),
+      where: "url",
+    };
     await expect(client.vector("s", { user: "a" })).rejects.toMatchObject(none);
+    await expect(client.vectors("s", [{ user: "a" }])).rejects.toMatchObject(none);
     await expect(client.vectors("s", [{ user: "a" }, { user: "b" }])).rejects.toMatchObject(none);
+  });
+
+  it.each([
+    [404, "<html>not found</html>", {}, "REQUEST_INVALID", "status 404 for POST /services/s/vector", "onefold serve"],
+    [404, '{"detail":"Not Found"}', {}, "REQUEST_INVALID", "status 404 for POST /services/s/vector", "onefold serve"],
+    [301, "", { location: "https://a.example/" }, "REQUEST_INVALID", "which is at https://a.example/", "onefold serve"],
+    [200, "<html>hello</html>", {}, "REQUEST_INVALID", "status 200 for POST /services/s/vector", "onefold serve"],
+    [401, "", {}, "ACCESS_DENIED", "status 401 for POST /services/s/vector", "headers"],
+    [429, "slow down", {}, "BACKPRESSURE", "status 429 for POST /services/s/vector", "ask for less"],
+    [500, "<html>oops</html>", {}, "SERVER_UNREACHABLE", "status 500 for POST /services/s/vector", "onefold serve"],
+    [503, "", {}, "SERVER_UNREACHABLE", "status 503 for POST /services/s/vector", "onefold serve"],
+  ] as const)("answered with %i %s by another server says by whom, and what to do", async (status, text, ...rest) => {
+    const [headers, code, answered, hint] = rest;
+    const { url } = await scripted((_, response) => void response.writeHead(status, headers).end(text));
+    const error = await clientOf(url, { retries: 0 })
+      .vectors("s", [{ user: "a" }])
+      .catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code, hint: expect.stringContaining(hint) });
+    expect((error as Error).message).toContain(answered);
+    expect((error as Error).message).toContain(url);
+  });
+
+  it("is told an error of a code that this client does not know as it is", async () => {
+    const { url } = await scripted((_, response) => send(response, 404, { error: { code: "NEW", message: "is new" } }));
+    await expect(clientOf(url).vector("s", { user: "a" })).rejects.toMatchObject({
+      code: "INTERNAL",
+      message: "is new",
+    });
   });
 
   it.each([
