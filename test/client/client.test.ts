@@ -2,7 +2,13 @@
  * The client over HTTP, against servers that answer by a script: what it sends, and what it makes of answers that
  * a real one seldom gives. What it does over either transport is in both-transports.test.ts.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { createClient, type OnefoldClient } from "../../src/client/index.ts";
@@ -221,7 +227,7 @@ describe("a call", () => {
     await expect(client.vectors("s", [{ user: "a" }, { user: "b" }])).rejects.toMatchObject(none);
   });
 
-  it.each([
+  it.each<readonly [number, string, OutgoingHttpHeaders, string, string, string]>([
     [404, "<html>not found</html>", {}, "REQUEST_INVALID", "status 404 for POST /services/s/vector", "onefold serve"],
     [404, '{"detail":"Not Found"}', {}, "REQUEST_INVALID", "status 404 for POST /services/s/vector", "onefold serve"],
     [301, "", { location: "https://a.example/" }, "REQUEST_INVALID", "which is at https://a.example/", "onefold serve"],
@@ -230,7 +236,7 @@ describe("a call", () => {
     [429, "slow down", {}, "BACKPRESSURE", "status 429 for POST /services/s/vector", "ask for less"],
     [500, "<html>oops</html>", {}, "SERVER_UNREACHABLE", "status 500 for POST /services/s/vector", "onefold serve"],
     [503, "", {}, "SERVER_UNREACHABLE", "status 503 for POST /services/s/vector", "onefold serve"],
-  ] as const)("answered with %i %s by another server says by whom, and what to do", async (status, text, ...rest) => {
+  ])("answered with %i %s by another server says by whom, and what to do", async (status, text, ...rest) => {
     const [headers, code, answered, hint] = rest;
     const { url } = await scripted((_, response) => void response.writeHead(status, headers).end(text));
     const error = await clientOf(url, { retries: 0 })

@@ -6,7 +6,7 @@
  * from a description read before, would be looked up as another entity's.
  */
 import { setImmediate } from "node:timers/promises";
-import { OnefoldError } from "../../base/errors.ts";
+import { type ErrorDetails, OnefoldError } from "../../base/errors.ts";
 import { nearestNames } from "../../base/nearest-names.ts";
 import { parseJsonText } from "../../schema/json-text.ts";
 import { requestRow } from "../../vector/request-row.ts";
@@ -83,6 +83,7 @@ function askedVector(service: string, json: string, { door }: Call): AskedVector
     parseJsonText(decodeText(json, "the question"), "body"),
   );
   const named = door.reader.named(decodeText(service, "service"), fit);
+  if (entities === undefined) throw refused("body must have required property 'entities'");
   const keys = serviceKeys(named.entities, entities);
   const chosen = chosenOf(named, keys, requestRow(named.request, request));
   const options = { full: metadata === true || metadata === "full", token: token === true };
@@ -108,39 +109,46 @@ function writeAnswer(
 
 /** The body of `POST /services/{name}/vector`. */
 interface Question {
-  readonly entities: unknown;
+  readonly entities?: unknown;
   readonly request?: unknown;
   readonly metadata?: "full" | boolean;
   readonly token?: boolean;
   readonly fit?: number;
 }
 
-/** What each member but `entities` and `request`, which are checked against the service, may be. */
-const MEMBERS: Readonly<Record<keyof Question, { readonly allows: (value: unknown) => boolean; readonly is: string }>> =
-  {
-    entities: { allows: () => true, is: "an object" },
-    request: { allows: () => true, is: "an object" },
-    metadata: { allows: (value) => value === "full" || typeof value === "boolean", is: '"full", true or false' },
-    token: { allows: (value) => typeof value === "boolean", is: "true or false" },
-    fit: { allows: (value) => Number.isSafeInteger(value) && (value as number) > 0, is: "a whole number from 1" },
-  };
+/** What is said of each member that is not as HTTP's route has it; null where it is. */
+const FAULTS: Readonly<Record<keyof Question, (value: unknown) => string | null>> = {
+  entities: (value) => (isObject(value) ? null : "must be object"),
+  request: (value) => (isObject(value) ? null : "must be object"),
+  metadata: (value) =>
+    value === "full" || typeof value === "boolean" ? null : "must be equal to one of the allowed values",
+  token: (value) => (typeof value === "boolean" ? null : "must be boolean"),
+  fit: (value) => (!Number.isInteger(value) ? "must be integer" : (value as number) < 1 ? "must be >= 1" : null),
+};
 
+/** Refuses what HTTP refuses, in its words. */
 function questionOf(value: unknown): Question {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new OnefoldError("REQUEST_INVALID", "a question is not an object", {
-      where: "body",
+  if (!isObject(value)) {
+    throw refused("body must be object", {
       hint: 'ask with {"entities": {...}}, and "request", "metadata", "token", "fit" where they are wanted',
     });
   }
   for (const [name, given] of Object.entries(value)) {
-    if (!Object.hasOwn(MEMBERS, name)) {
-      throw new OnefoldError("REQUEST_INVALID", `a question has no member "${name}"`, {
-        where: name,
-        candidates: nearestNames(name, Object.keys(MEMBERS)),
-      });
+    if (!Object.hasOwn(FAULTS, name)) {
+      throw refused(`body has no field "${name}"`, { candidates: nearestNames(name, Object.keys(FAULTS)) });
     }
-    const { allows, is } = MEMBERS[name as keyof Question];
-    if (!allows(given)) throw new OnefoldError("REQUEST_INVALID", `${name} is not ${is}`, { where: name });
+    const fault = FAULTS[name as keyof Question](given);
+    if (fault === null) continue;
+    const hint = name === "metadata" ? { hint: 'one of ["full",true,false]' } : {};
+    throw refused(`body/${name} ${fault}`, { where: `body/${name}`, ...hint });
   }
-  return value as Question;
+  return value as unknown as Question;
+}
+
+function refused(message: string, details: ErrorDetails = {}): OnefoldError {
+  return new OnefoldError("REQUEST_INVALID", message, { where: "body", ...details });
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

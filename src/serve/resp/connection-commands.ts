@@ -4,7 +4,9 @@
 import type { Call, Command, Session } from "./command.ts";
 import { CommandError } from "./error-reply.ts";
 import { mapReply } from "./reply-writer.ts";
+import { wrongArity, wrongSyntax } from "./wrong-usage.ts";
 
+const AUTH_SYNTAX = "[username] password";
 /** The one user there is. */
 const USER = "default";
 /** Subcommands by name, with what stands behind each. */
@@ -49,11 +51,11 @@ export const connectionCommands: readonly Command[] = [
   {
     name: "auth",
     arity: -2,
-    syntax: "[username] password",
+    syntax: AUTH_SYNTAX,
     summary: "Gives the password; the username is default",
     isOpen: true,
     run: (args, call) => {
-      if (args.length > 3) throw new CommandError("ERR", "syntax error");
+      if (args.length > 3) throw wrongSyntax("auth", AUTH_SYNTAX);
       if (call.door.password === null && args.length === 2) {
         throw new CommandError(
           "ERR",
@@ -104,12 +106,6 @@ export const connectionCommands: readonly Command[] = [
     run: client,
   },
 ];
-
-/** As Redis says it, and how the command is written; `syntax` is what stands behind its name. */
-export function wrongArity(name: string, syntax: string): CommandError {
-  const written = `${name.replace("|", " ").toUpperCase()} ${syntax}`.trim();
-  return new CommandError("ERR", `wrong number of arguments for '${name}' command; write ${written}`);
-}
 
 /** `known` are those there are, with what stands behind each. */
 export function unknownSubcommand(command: string, given: string, known: readonly string[]): CommandError {

@@ -10,17 +10,19 @@ import { type ExperimentPlan, isExperiment, type NamedPlan } from "../experiment
 import type { VectorPlan } from "../vector-plan.ts";
 import { decodeText } from "./byte-string.ts";
 import type { Command } from "./command.ts";
-import { CommandError } from "./error-reply.ts";
 import { mapReply, type Reply } from "./reply-writer.ts";
 import { isPackable } from "./vector-reply.ts";
+import { wrongSyntax } from "./wrong-usage.ts";
+
+const SYNTAX = "[service]";
 
 export const describeCommand: Command = {
   name: "fdescribe",
   arity: -1,
-  syntax: "[service]",
+  syntax: SYNTAX,
   summary: "A service's features, entities and request data; without a name, all services and experiments",
   run: (args, { door, out }) => {
-    if (args.length > 2) throw new CommandError("ERR", "syntax error");
+    if (args.length > 2) throw wrongSyntax("fdescribe", SYNTAX);
     const { reader, ports } = door;
     const { registry } = ports;
     if (args.length === 1) {

@@ -25,9 +25,11 @@ import { decodeText } from "./byte-string.ts";
 import { askedOnes, settledEach } from "./asked-vectors.ts";
 import type { Call, Command } from "./command.ts";
 import { describeCommand } from "./describe-command.ts";
-import { CommandError } from "./error-reply.ts";
 import type { ReplyWriter } from "./reply-writer.ts";
 import { requirePackable, writeAge, writePackedVector, writeVector } from "./vector-reply.ts";
+import { wrongSyntax } from "./wrong-usage.ts";
+
+const MANY_SYNTAX = "service count key [key ...] [CONTEXT json] [WITHAGE]";
 
 export const featureCommands: readonly Command[] = [
   oneVector({
@@ -70,7 +72,7 @@ export const featureCommands: readonly Command[] = [
   {
     name: "fmget",
     arity: -3,
-    syntax: "service count key [key ...] [CONTEXT json] [WITHAGE]",
+    syntax: MANY_SYNTAX,
     summary: "A service's values for so many sets of entities; a set that cannot be read is an error in its place",
     run: runMany,
   },
@@ -168,7 +170,7 @@ function askedOne(named: NamedPlan, args: readonly string[], flags: readonly str
   let context: unknown;
   let options: AskedOptions = PLAIN;
   if (args.length > optionsAt) {
-    const behind = optionsBehindKeys(args, optionsAt, flags, named);
+    const behind = optionsBehindKeys(args, optionsAt, flags, () => wrongKeyCount(named, args));
     const { given } = behind;
     context = behind.context;
     options = { full: given.has("WITHMETA"), token: given.has("WITHTOKEN"), age: given.has("WITHAGE") };
@@ -198,7 +200,7 @@ function optionsBehindKeys(
   args: readonly string[],
   from: number,
   flags: readonly string[],
-  named: NamedPlan,
+  tooManyKeys: () => OnefoldError,
 ): BehindKeys {
   let context: unknown;
   const given = new Set<string>();
@@ -209,23 +211,40 @@ function optionsBehindKeys(
     } else if (flags.includes(option)) {
       given.add(option);
     } else {
-      throw at === from && option !== "CONTEXT" ? wrongKeyCount(named, args) : new CommandError("ERR", "syntax error");
+      throw at === from && option !== "CONTEXT" ? tooManyKeys() : wrongSyntax(...usageOf(args[0]!));
     }
   }
   return { context, given };
 }
 
+/** Name and syntax of one of these commands. */
+function usageOf(command: string): [name: string, syntax: string] {
+  const { name, syntax } = featureCommands.find((one) => one.name === command.toLowerCase())!;
+  return [name, syntax];
+}
+
 /** Of the service as it was asked for: with its version, where that was named. */
 function wrongKeyCount(plan: NamedPlan, args: readonly string[]): OnefoldError {
   const given = args.length - 2;
+  const wanted = plan.entities.length;
   const names = plan.entities.map(({ name }) => name).join(", ");
-  return new OnefoldError(
-    "REQUEST_INVALID",
-    `${decodeText(args[1]!, "service")} reads ${plan.entities.length} entities, got ${given} argument${given === 1 ? "" : "s"}`,
-    {
-      hint: `give one key for each of ${names}, in this order; the parts of a composite key are joined by |`,
-    },
+  const reads = `${decodeText(args[1]!, "service")} reads ${wanted} ${wanted === 1 ? "entity" : "entities"}`;
+  return new OnefoldError("REQUEST_INVALID", `${reads}, got ${given} argument${given === 1 ? "" : "s"}`, {
+    hint: `give one key for each of ${names}, in this order; the parts of a composite key are joined by |`,
+  });
+}
+
+function wrongKeysOfMany({ entities }: NamedPlan, args: readonly string[], count: number): OnefoldError {
+  const wanted = count * entities.length;
+  const keysAndOptions = args.slice(3);
+  const optionAt = keysAndOptions.findIndex(
+    (arg, i) => i >= wanted && ["CONTEXT", ...WITH_AGE].includes(arg.toUpperCase()),
   );
+  const given = optionAt < 0 ? keysAndOptions.length : optionAt;
+  const takes = `${count === 1 ? "1 vector" : `${count} vectors`} of ${decodeText(args[1]!, "service")} ${count === 1 ? "takes" : "take"}`;
+  return new OnefoldError("REQUEST_INVALID", `${takes} ${wanted} key${wanted === 1 ? "" : "s"}, got ${given}`, {
+    hint: `give, for each vector, one key for each of ${entities.map(({ name }) => name).join(", ")}`,
+  });
 }
 
 /** Each set is read in one turn of its own; between stretches of them other connections get theirs. */
@@ -235,21 +254,14 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
   const count = /^\d{1,9}$/.test(args[2]!) ? Number(args[2]) : 0;
   if (count < 1 || count > BATCH_MAX) {
     throw new OnefoldError("REQUEST_INVALID", `a count of vectors is a whole number from 1 to ${BATCH_MAX}`, {
-      hint: "FMGET service count key [key ...] [CONTEXT json] [WITHAGE]",
+      hint: `FMGET ${MANY_SYNTAX}`,
     });
   }
   const perVector = plan.entities.length;
   const optionsAt = 3 + count * perVector;
-  if (args.length < optionsAt) {
-    throw new OnefoldError(
-      "REQUEST_INVALID",
-      `${count} vectors of ${decodeText(args[1]!, "service")} take ${count * perVector} keys, got ${args.length - 3}`,
-      {
-        hint: `give, for each vector, one key for each of ${plan.entities.map(({ name }) => name).join(", ")}`,
-      },
-    );
-  }
-  const { context, given } = optionsBehindKeys(args, optionsAt, WITH_AGE, plan);
+  const wrongCount = (): OnefoldError => wrongKeysOfMany(plan, args, count);
+  if (args.length < optionsAt) throw wrongCount();
+  const { context, given } = optionsBehindKeys(args, optionsAt, WITH_AGE, wrongCount);
   const withAge = given.has("WITHAGE");
   const requestOf = requestsOf(plan, context, count);
   const { fetch } = door.reader;

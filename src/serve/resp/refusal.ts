@@ -3,11 +3,11 @@
  */
 import { OnefoldError } from "../../base/errors.ts";
 import type { Command, Session } from "./command.ts";
-import { wrongArity } from "./connection-commands.ts";
 import type { ConnectionHouse } from "./connection-house.ts";
 import { CommandError } from "./error-reply.ts";
 import type { Request } from "./request-parser.ts";
 import { NAME_LENGTH_MAX, unknownCommand } from "./unknown-command.ts";
+import { wrongArity } from "./wrong-usage.ts";
 
 /** An error to answer with, or that the connection ends without an answer. */
 export type Refusal = Error | "cut off";

@@ -2,7 +2,8 @@
  * Commands about the server: what clients and `redis-benchmark` ask before they begin.
  */
 import type { Call, Command, Door } from "./command.ts";
-import { unknownSubcommand, wrongArity } from "./connection-commands.ts";
+import { unknownSubcommand } from "./connection-commands.ts";
+import { wrongArity } from "./wrong-usage.ts";
 import { mapReply, type Reply } from "./reply-writer.ts";
 
 const COMMAND_SYNTAX: readonly string[] = ["COUNT", "DOCS [name ...]", "INFO [name ...]", "LIST"];

@@ -67,11 +67,11 @@ describe("FVECTORS", () => {
   it.each([
     ["no JSON", "{", "JSON_INVALID", "body"],
     ["no object", "[]", "REQUEST_INVALID", "body"],
-    ["no entities", "{}", "REQUEST_INVALID", undefined],
-    ["a member that is none", '{"entities": {}, "metdata": true}', "REQUEST_INVALID", "metdata"],
-    ["no kind of metadata", '{"entities": {}, "metadata": "fool"}', "REQUEST_INVALID", "metadata"],
-    ["no choice of a token", '{"entities": {}, "token": 1}', "REQUEST_INVALID", "token"],
-    ["no fit", '{"entities": {}, "fit": 0}', "REQUEST_INVALID", "fit"],
+    ["no entities", "{}", "REQUEST_INVALID", "body"],
+    ["a member that is none", '{"entities": {}, "metdata": true}', "REQUEST_INVALID", "body"],
+    ["no kind of metadata", '{"entities": {}, "metadata": "fool"}', "REQUEST_INVALID", "body/metadata"],
+    ["no choice of a token", '{"entities": {}, "token": 1}', "REQUEST_INVALID", "body/token"],
+    ["no fit", '{"entities": {}, "fit": 0}', "REQUEST_INVALID", "body/fit"],
     ["no UTF-8", "{\x80}", "REQUEST_INVALID", "the question"],
   ])("refuses %s, and the others have their vectors", async (_what, json, code, where) => {
     const client = await BareClient.open(resp.door.port);

@@ -65,8 +65,24 @@ describe("FGET", () => {
     [["FGET", "delay_model@1", "JFK"], /^-REQUEST_INVALID delay_model@1 reads 2 entities, got 1 argument;/],
     [["FMGET", "delay_model@1", "2", "JFK"], /^-REQUEST_INVALID 2 vectors of delay_model@1 take 4 keys, got 1;/],
     [["FGET", "delay_model", "JFK", "A"], /^-REQUEST_INVALID a key of 1 parts for route/],
-    [["FGET", "delay_model", "JFK", "A|B", "CONTEXT"], "-ERR syntax error\r\n"],
-    [["FGET", "delay_model", "JFK", "A|B", "CONTEXT", "{}", "WITHTOKEN"], "-ERR syntax error\r\n"],
+    [
+      ["FMGET", "delay_model", "1", "JFK", "A|B", "BOS"],
+      /^-REQUEST_INVALID 1 vector of delay_model takes 2 keys, got 3;/,
+    ],
+    [
+      ["FMGET", "delay_model", "1", "JFK", "A|B", "BOS", "A|B", "CONTEXT", "{}"],
+      /^-REQUEST_INVALID 1 vector of delay_model takes 2 keys, got 4;/,
+    ],
+    [
+      ["FGET", "delay_model", "JFK", "A|B", "CONTEXT"],
+      "-ERR syntax error; write FGET service key [key ...] [CONTEXT json] [WITHAGE]\r\n",
+    ],
+    [
+      ["fget", "delay_model", "JFK", "A|B", "CONTEXT", "{}", "WITHTOKEN"],
+      "-ERR syntax error; write FGET service key [key ...] [CONTEXT json] [WITHAGE]\r\n",
+    ],
+    [["FDESCRIBE", "delay_model", "x"], "-ERR syntax error; write FDESCRIBE [service]\r\n"],
+    [["AUTH", "a", "b", "c"], "-ERR syntax error; write AUTH [username] password\r\n"],
     [["FGET", "delay_model", "JFK", "A|B", "CONTEXT", "{x}"], /^-JSON_INVALID not valid JSON: .*line 1, column 2/],
     [["FGET", "delay_model", "JFK", "A|B", "CONTEXT", '{"x": 1}'], /^-REQUEST_INVALID .*no request data "x"/],
     [["FGET", "delay_model", "k".repeat(1025), "A|B"], /^-KEY_TOO_LONG /],

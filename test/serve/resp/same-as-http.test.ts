@@ -154,6 +154,35 @@ describe("random vectors", () => {
     client.socket.destroy();
   });
 
+  it("are refused alike where the question has the wrong form", async () => {
+    const client = await BareClient.open(resp.port);
+    const entities = { name: "ada", region: "north", number: 1 };
+    for (const question of [
+      { entities, x: 1 },
+      { entities, metadata: "no" },
+      { entities, metadata: null },
+      { entities, token: 1 },
+      { entities, fit: 0 },
+      { entities, fit: 1.5 },
+      { entities, request: 5 },
+      { entities, request: null },
+      { entities: "ada" },
+      { entities: [] },
+      { entities, request: { x: 1 } },
+      { entities: { ...entities, number: "x" } },
+      {},
+      [],
+      5,
+    ]) {
+      const body = JSON.stringify(question);
+      const overHttp = await fetch(`${http.url}/services/numbers/vector`, { method: "POST", body });
+      const [overResp] = (await ask(client, ["FVECTORS", "numbers", body])) as string[];
+      const { error } = (await overHttp.json()) as { error: object };
+      expect(JSON.parse(overResp!).error, body).toMatchObject(error);
+    }
+    client.socket.destroy();
+  });
+
   it("that hold more than numbers are not packed", async () => {
     const client = await BareClient.open(resp.port);
     const refusal = await ask(client, ["FGETPACKED", "everything", "ada", "north|1", "CONTEXT", '{"amount": 1}']);
