@@ -112,6 +112,15 @@ describe.each([2, 3] as const)("ioredis over RESP%i", (protocol) => {
   });
 });
 
+it("ioredis without a protocol gives int64 as numbers and float64 as text, as the page says", async () => {
+  resp.world.arrive({ delay: 8 });
+  resp.world.arrive({ delay: 3 });
+  const redis = new Redis({ port: resp.door.port, password: "secret" });
+  expect(await redis.call("FGET", "delay_model", "JFK", "JFK|LAX")).toEqual([2, "5.5", 3, 2]);
+  expect(await redis.call("FGET", "delay_model", "BOS", "A|B")).toEqual([0, null, null, 0]);
+  await redis.quit();
+});
+
 describe.each([2, 3] as const)("redis for Node over RESP%i", (RESP) => {
   it("connects, reads, describes and pushes", async () => {
     resp.world.arrive({ delay: 8 });
