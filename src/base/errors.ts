@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   JSON_INVALID: { status: 400, meaning: "a body or a line is not valid JSON" },
   REQUEST_INVALID: { status: 400, meaning: "a request lacks a field or has one of a wrong shape" },
   BODY_TOO_LARGE: { status: 413, meaning: "a request body is larger than the limit" },
+  BODY_ENCODED: { status: 415, meaning: "a request body is compressed, or encoded in another way" },
   // events
   EVENT_TOO_FAR_AHEAD: { status: 400, meaning: "an event's time lies more than maxFuture ahead of the clock" },
   CONSTRAINT_FAILED: { status: 400, meaning: "a row fails a constraint that its source declares" },

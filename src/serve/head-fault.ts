@@ -19,7 +19,13 @@ export function headFault({ httpVersion, headers, rawHeaders }: IncomingMessage)
   if (hosts > 1 || (hosts === 0 && httpVersion === "1.1")) {
     return new OnefoldError("REQUEST_INVALID", `a request has one Host header, not ${hosts}`, { where: "Host" });
   }
-  const { expect } = headers;
+  const { expect, "content-encoding": encoding } = headers;
+  if (encoding !== undefined && encoding !== "" && encoding.toLowerCase() !== "identity") {
+    return new OnefoldError("BODY_ENCODED", `a body encoded as ${JSON.stringify(encoding)} is not read here`, {
+      where: "Content-Encoding",
+      hint: "send the body as it is, without Content-Encoding",
+    });
+  }
   if (expect === undefined || expect.toLowerCase() === "100-continue") return null;
   return new OnefoldError("REQUEST_INVALID", "100-continue is all that can be expected here", { where: "Expect" });
 }

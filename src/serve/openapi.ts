@@ -83,6 +83,7 @@ const MEANING: Readonly<Record<string, string>> = {
   404: "there is nothing of this name; near names are among the candidates",
   409: "what is registered or stored does not allow it",
   413: "the body is larger than the limit",
+  415: "the body is encoded: Content-Encoding is none that is read here",
   422: "every row was refused, or what the rows are for is unknown",
   429: "more at once than can be taken in: send again in a second",
   503: "the server is not ready: ask again in a second",
@@ -128,7 +129,7 @@ function operation(route: Route): OpenApiOperation {
   // What every parameter and every body may be, whatever it is for.
   const refusals = {
     ...(parameters.length === 0 && body === null ? {} : { 400: errorSchema }),
-    ...(body === null ? {} : { 413: errorSchema, 429: errorSchema }),
+    ...(body === null ? {} : { 413: errorSchema, 415: errorSchema, 429: errorSchema }),
   };
   return {
     operationId: operationId(route),

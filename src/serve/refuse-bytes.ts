@@ -2,7 +2,7 @@
  * Refuses what never became a request: bytes that are not HTTP, and those that came too slowly. There is no
  * reply object then, so the answer is written to the bare socket.
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, maxHeaderSize, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { OnefoldError } from "../base/errors.ts";
 import { whenOver } from "./exchange-end.ts";
@@ -10,10 +10,18 @@ import { whenOver } from "./exchange-end.ts";
 /** A client that neither takes its answer nor hangs up is cut off. */
 const CUT_OFF_MILLIS = 10_000;
 
+const REFUSALS = {
+  malformed: ["400 Bad Request", "the bytes received are not an HTTP/1.1 request"],
+  late: ["408 Request Timeout", "the request did not arrive in time"],
+  "long head": [
+    "431 Request Header Fields Too Large",
+    `the request's line and headers are longer than ${maxHeaderSize} bytes`,
+  ],
+} as const;
+
 /** The connection ends with the answer, after those that are still on their way. */
-export function refuseBytes(socket: Socket, why: "malformed" | "late"): void {
-  const status = why === "late" ? "408 Request Timeout" : "400 Bad Request";
-  const what = why === "late" ? "the request did not arrive in time" : "the bytes received are not an HTTP/1.1 request";
+export function refuseBytes(socket: Socket, why: keyof typeof REFUSALS): void {
+  const [status, what] = REFUSALS[why];
   const body = JSON.stringify({ error: new OnefoldError("REQUEST_INVALID", what) });
   const head = `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\nconnection: close\r\n`;
   socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
@@ -58,12 +66,17 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
       answerClientError(error, socket);
     });
   } else if (error.code === "ECONNRESET") socket.destroy();
-  else if (socket.writable) refuseBytes(socket, error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "late" : "malformed");
+  else if (socket.writable) refuseBytes(socket, refusalOf(error));
   // Refused already: what was written is still sent, and nothing more is listened to.
   else if (!leaving.has(socket)) {
     leaving.add(socket);
     socket.destroySoon();
   }
+}
+
+function refusalOf({ code }: NodeJS.ErrnoException): keyof typeof REFUSALS {
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "late";
+  return code === "HPE_HEADER_OVERFLOW" ? "long head" : "malformed";
 }
 
 function firstWhole(socket: Socket): Exchange | undefined {

@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -67,8 +68,29 @@ describe("the server", () => {
     expect(await response.json()).toMatchObject({
       error: { code: "JSON_INVALID", message: "the body is not UTF-8 text" },
     });
-    const gzip = await post("/features", "{}", { "content-encoding": "gzip" });
-    expect(gzip.body.error?.code).toBe("REQUEST_INVALID");
+  });
+
+  it("refuses a body that is encoded, and a head that is too long, and says so", async () => {
+    const body = gzipSync('{"entity_type": "airport", "entity_id": "JFK"}');
+    for (const path of ["/features", "/events/arrivals"]) {
+      const headers = { "content-encoding": "gzip" };
+      const response = await fetch(`${http.server.url}${path}`, { method: "POST", headers, body });
+      expect([response.status, await response.json()]).toMatchObject([
+        415,
+        {
+          error: {
+            code: "BODY_ENCODED",
+            message: 'a body encoded as "gzip" is not read here',
+            where: "Content-Encoding",
+          },
+        },
+      ]);
+    }
+    const plain = await post("/features", "{}", { "content-encoding": "identity" });
+    expect(plain.body.error?.code).toBe("REQUEST_INVALID");
+    const long = await rawExchange([`GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${"x".repeat(70_000)}\r\n\r\n`]);
+    expect(long).toContain("HTTP/1.1 431 Request Header Fields Too Large");
+    expect(long).toContain("are longer than 16384 bytes");
   });
 
   it("refuses a 50 MB body, of declared length or not, and stays up", async () => {
