@@ -34,8 +34,7 @@ pandas.DataFrame(
 
 driver = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)
 file = FileSource(name="trips_file", path=str(folder / "trips.parquet"), timestamp_field="ended_at")
-trips_source = PushSource(name="trips", batch_source=file)
-# What is pushed: named as the stream, with its columns.
+# What is pushed: a second view, called as the stream, with the stream's columns.
 trips = FeatureView(
     name="trips",
     entities=[driver],
@@ -46,7 +45,7 @@ trips = FeatureView(
         Field(name="fare", dtype=Float64),
         Field(name="stars", dtype=Int64),
     ],
-    source=trips_source,
+    source=PushSource(name="trips", batch_source=file),
 )
 # What is read: named as the view, with its features.
 driver_trips = FeatureView(
@@ -73,20 +72,24 @@ store = FeatureStore(repo_path=str(folder))
 store.apply([driver, trips, driver_trips, pricing])
 
 pushed_at = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
-rows = [(1001, "t1", 10.0, 5), (1001, "t2", 30.0, None), (2**53 + 1, "t3", 7.0, 1)]
-store.push(
-    "trips",
-    pandas.DataFrame(
+
+
+def frame(*given):
+    return pandas.DataFrame(
         {
-            "driver_id": [row[0] for row in rows],
-            "trip_id": [row[1] for row in rows],
-            "fare": [row[2] for row in rows],
-            "stars": pandas.array([row[3] for row in rows], dtype="Int64"),
-            "ended_at": [pushed_at, pushed_at + timedelta(seconds=1), pushed_at],
+            "driver_id": [row[0] for row in given],
+            "trip_id": [row[1] for row in given],
+            "fare": [row[2] for row in given],
+            "stars": pandas.array([row[3] for row in given], dtype="Int64"),
+            "ended_at": [pushed_at + timedelta(seconds=row[4]) for row in given],
         }
-    ),
-    to=PushMode.ONLINE,
-)
+    )
+
+
+rows = frame((1001, "t1", 10.0, 5, 0), (1001, "t2", 30.0, None, 1))
+more_rows = frame((2**53 + 1, "t3", 7.0, 1, 0))
+store.push("trips", rows, to=PushMode.ONLINE)
+store.write_to_online_store("trips", more_rows)
 
 entity_rows = [{"driver_id": 1001}, {"driver_id": 2**53 + 1}, {"driver_id": 5}]
 names = [field.name for field in driver_trips.features]

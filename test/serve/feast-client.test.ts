@@ -3,7 +3,7 @@
  * the machine's. Never skipped in CI, which installs it.
  */
 import { execFile, execFileSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -131,6 +131,14 @@ describe.skipIf(python === undefined && process.env["CI"] === undefined)("Feast'
     expect(got.by_service["driver_trips__fare_1h"]).toEqual([40]);
     expect(got.unknown).toContain("FEATURE_UNKNOWN");
   }, 240_000);
+
+  it("is used as the page says", async () => {
+    const page = await readFile(new URL("../../docs/http.md", import.meta.url), "utf8");
+    const script = await readFile(new URL("feast-client.py", import.meta.url), "utf8");
+    const shown = [...page.matchAll(/```python\n([^]*?)```/g)].map(([, code]) => code!);
+    expect(shown).toHaveLength(2);
+    for (const code of shown) expect(script).toContain(code);
+  });
 
   it("has requests and answers of its own code that are these, for each status and each way to push", async () => {
     const got = JSON.parse(await saidBy("feast-wire.py", server.url)) as Record<string, unknown> & {
