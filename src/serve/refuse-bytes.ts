@@ -10,17 +10,19 @@ import { whenOver } from "./exchange-end.ts";
 /** A client that neither takes its answer nor hangs up is cut off. */
 const CUT_OFF_MILLIS = 10_000;
 
-const REFUSALS = {
+type Refusal = "malformed" | "late" | "long head";
+
+const REFUSALS: Readonly<Record<Refusal, readonly [status: string, what: string]>> = {
   malformed: ["400 Bad Request", "the bytes received are not an HTTP/1.1 request"],
   late: ["408 Request Timeout", "the request did not arrive in time"],
   "long head": [
     "431 Request Header Fields Too Large",
     `the request's line and headers are longer than ${maxHeaderSize} bytes`,
   ],
-} as const;
+};
 
 /** The connection ends with the answer, after those that are still on their way. */
-export function refuseBytes(socket: Socket, why: keyof typeof REFUSALS): void {
+export function refuseBytes(socket: Socket, why: Refusal): void {
   const [status, what] = REFUSALS[why];
   const body = JSON.stringify({ error: new OnefoldError("REQUEST_INVALID", what) });
   const head = `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\nconnection: close\r\n`;
@@ -74,7 +76,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
   }
 }
 
-function refusalOf({ code }: NodeJS.ErrnoException): keyof typeof REFUSALS {
+function refusalOf({ code }: NodeJS.ErrnoException): Refusal {
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "late";
   return code === "HPE_HEADER_OVERFLOW" ? "long head" : "malformed";
 }
