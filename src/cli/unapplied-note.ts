@@ -15,11 +15,11 @@ export function unappliedNote(platform: Pick<Platform, "plan">, definitions: rea
     return `the definitions file does not fit what is registered: ${asOnefoldError(error).message}`;
   }
   if (changes.length === 0) return null;
-  const refused = changes.filter(({ change, kind }) => change === "refuse" && kind === "view");
+  const refused = changes.filter(({ change }) => change === "refuse");
   const then =
     refused.length === 0
       ? "onefold apply registers it"
-      : `${listed(refused)} cannot be read until it is as it is registered, or has a version of its own`;
+      : `onefold apply refuses ${listed(refused)}: load what was applied, or give it the next version`;
   return `the definitions file differs from what is registered: ${listed(changes)}; onefold plan shows how, ${then}`;
 }
 

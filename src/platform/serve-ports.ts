@@ -1,6 +1,7 @@
 /**
  * What serving gets of the platform that owns the data folder; of one that only reads it, the reasons why not.
  */
+import type { CodeCheck } from "./code-check.ts";
 import type { MonitoringDesks } from "../serve/monitoring-desks.ts";
 import type { ServePorts } from "../serve/ports.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
@@ -32,10 +33,19 @@ export interface ServePortsOptions {
   own(work: string, instead: string): ServingOwner;
   revision(): number;
   metrics: ServePorts["metrics"];
+  readonly code: Pick<CodeCheck, "refused" | "warnings">;
   warnings(): readonly string[];
 }
 
-export function openServePorts({ context, owned, own, revision, metrics, warnings }: ServePortsOptions): ServePorts {
+export function openServePorts({
+  context,
+  owned,
+  own,
+  revision,
+  metrics,
+  code,
+  warnings,
+}: ServePortsOptions): ServePorts {
   const { catalog, clock, registry, fits } = context;
   return {
     clock,
@@ -71,13 +81,14 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
     readiness: () =>
       owned === null
         ? { ready: false, waitingFor: ["the owner of the data folder"] }
-        : withWarnings(owned.sources.readiness(), warnings()),
+        : withMore(owned.sources.readiness(), code.refused, [...warnings(), ...code.warnings]),
   };
 }
 
-function withWarnings(
+function withMore(
   readiness: ReturnType<SourceRuntimes["readiness"]>,
+  refused: readonly string[],
   more: readonly string[],
-): ReturnType<SourceRuntimes["readiness"]> {
-  return { ...readiness, warnings: [...readiness.warnings, ...more] };
+): ReturnType<ServePorts["readiness"]> {
+  return { ...readiness, refused, warnings: [...readiness.warnings, ...more] };
 }

@@ -4,6 +4,7 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import type { Metrics } from "../monitor/metrics/metrics.ts";
+import { CodeCheck } from "./code-check.ts";
 import { BatchReads } from "./batch-reads.ts";
 import { keepUsage, openMetrics } from "./monitoring/platform-metrics.ts";
 import { FitWatch } from "./fit-watch.ts";
@@ -91,6 +92,10 @@ export class Wiring {
       own: (work, instead) => this.own(work, instead),
       revision: () => context.revision.count,
       metrics: () => this.metrics.page(),
+      code: new CodeCheck(context.registry, {
+        revision: () => context.revision.count,
+        mayLack: shared.isShared ? "others" : "never",
+      }),
       warnings: () => troubleText(this.#follower?.trouble ?? null),
     });
     const [ports, metrics, { folder: registryFolder }] = [this.servePorts, this.metrics, shared];

@@ -159,6 +159,8 @@ export interface Registry {
   codeProblem(
     definition: ViewDefinition | OnDemandDefinition | ServiceDefinition | CommandDefinition,
   ): OnefoldError | null;
+  /** Whether a definition of this kind, name and version was loaded, whatever its code. */
+  isLoaded(definition: Definition): boolean;
   /** Every apply that changed something, oldest first. */
   history(): readonly AppliedChange[];
 }

@@ -218,6 +218,10 @@ class StoredRegistry implements SharedRegistry {
     return registered === undefined ? null : codeProblemOf(definition, registered, this.#loaded);
   }
 
+  isLoaded(definition: Definition): boolean {
+    return this.#loaded.has(keyOf(definition));
+  }
+
   entities(): readonly Registered<EntityDefinition>[] {
     return this.#ofKinds<EntityDefinition>("entity");
   }

@@ -18,7 +18,7 @@ const readySchema = {
       type: "array",
       items: { type: "string" },
       description:
-        "What is wrong although it serves: that the registry's database cannot be reached, that an offline table is refused",
+        "What is wrong although it serves: that the registry's database cannot be reached, that an offline table is refused, that a version is refused as its code is not loaded",
     },
   },
 } as const;
@@ -36,11 +36,17 @@ export function healthRoutes(ports: ServePorts): Route[] {
     {
       method: "GET",
       path: "/ready",
-      summary: "Whether everything that was built before is loaded and folded up to the end of the log",
+      summary:
+        "Whether everything that was built before is loaded and folded up to the end of the log, and by the code that was registered",
       reads: "nothing",
       schemas: { answers: { 200: readySchema, 503: errorSchema } },
       handle: () => {
-        const { ready, waitingFor, building = [], warnings = [] } = ports.readiness();
+        const { ready, waitingFor, refused = [], building = [], warnings = [] } = ports.readiness();
+        if (refused.length > 0) {
+          throw new OnefoldError("NOT_READY", `the wrong definitions are loaded: ${refused.join("; ")}`, {
+            hint: "start it with the definitions that were applied: onefold plan shows how the others differ",
+          });
+        }
         const lists = Object.entries({ building, warnings }).filter(([, list]) => list.length > 0);
         if (ready) return { status: 200, body: { status: "ready", ...Object.fromEntries(lists) } };
         throw new OnefoldError("NOT_READY", `waiting for ${waitingFor.join(", ") || "the platform"}`, {

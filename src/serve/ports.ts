@@ -158,10 +158,13 @@ export interface ServePorts {
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   /** How fresh everything is (docs/monitoring.md), as JSON data; absent where nothing is folded. `oldest`: entities to name. */
   freshness?(options: { readonly oldest: number }): Promise<object>;
-  /** Whether everything is loaded; what is still missing otherwise, and what is wrong although it serves. */
+  /** Whether everything is loaded; what is still missing otherwise, and what is wrong all the same. */
   readiness(): {
     readonly ready: boolean;
     readonly waitingFor: readonly string[];
+    /** What it does not answer because of its code, however long it is waited for: it should get no traffic. */
+    readonly refused?: readonly string[];
+    /** What is wrong although it serves. */
     readonly warnings?: readonly string[];
     /** Views that are being computed from history; all others are served meanwhile. */
     readonly building?: readonly string[];

@@ -1,7 +1,7 @@
 /** `onefold serve` with both doors, as a process of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFile, mkdtemp, readdir, rm } from "node:fs/promises";
+import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "redis";
@@ -108,6 +108,49 @@ describe("onefold serve", () => {
     expect(stderr).toContain("WORKERS_FAILED: this process was not started as a worker");
   });
 
+  it.each([[], ["--workers", "2"]])(
+    "is not ready with other definitions than were applied, and says which service is refused: %j",
+    async (...workers) => {
+      await runCli(["init", "shop"], folder);
+      const project = join(folder, "shop");
+      await runCli(["apply"], project);
+      const file = join(project, "features.ts");
+      const text = await readFile(file, "utf8");
+      expect(text).toContain("count().over");
+      await writeFile(file, text.replace(/count\(\)\.over\("\w+"\)/, 'count().over("3h")'));
+      const child = spawn(process.execPath, [cliPath, "serve", "--port", "0", ...workers], { cwd: project });
+      server = child;
+      let stderr = "";
+      child.stderr.on("data", (heard: Buffer) => (stderr += heard.toString()));
+      const [line] = (await once(child.stdout, "data")) as [Buffer];
+      const [, url] = /serving on (\S+): \d+ views?, (?:\d+ on-demand views?, )?\d+ services? \(Ctrl-C stops\)/.exec(
+        line.toString(),
+      )!;
+      expect(stderr).toMatch(
+        /not ready \(GET \/ready answers 503\): .*service fraud is refused with FINGERPRINT_MISMATCH/,
+      );
+      for (let i = 0; i < 4; i++) {
+        const ready = await fetch(`${url}/ready`, { headers: { connection: "close" } });
+        expect(ready.status).toBe(503);
+        expect(((await ready.json()) as any).error).toMatchObject({
+          code: "NOT_READY",
+          message: expect.stringMatching(/service fraud is refused with FINGERPRINT_MISMATCH: the loaded spending@1/),
+        });
+      }
+    },
+    240_000,
+  );
+
+  it("says that it found no definitions and that nothing is registered, and serves all the same", async () => {
+    const child = spawn(process.execPath, [cliPath, "serve", "--port", "0", "--data", "nodata"], { cwd: folder });
+    server = child;
+    let stderr = "";
+    child.stderr.on("data", (heard: Buffer) => (stderr += heard.toString()));
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    expect(line.toString()).toMatch(/^serving on http\S+: 0 views, 0 services \(Ctrl-C stops\)\n$/);
+    expect(stderr).toMatch(/no definitions file was found and nothing is registered in nodata/);
+  });
+
   it("refuses a password that was not filled in, and closes what it had opened", async () => {
     await runCli(["init", "shop"], folder);
     const args = [cliPath, "serve", "--port", "0", "--resp-port", "0"];
@@ -121,5 +164,6 @@ describe("onefold serve", () => {
     child.stderr.on("data", (text: Buffer) => (stderr += text.toString()));
     expect(await once(child, "close")).toEqual([1, null]);
     expect(stderr).toContain("REQUEST_INVALID: an empty password");
+    expect(stderr).toContain("ONEFOLD_PASSWORD");
   });
 });

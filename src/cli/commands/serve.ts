@@ -3,12 +3,13 @@
  * worker processes, each of which is this very command line with `serve-worker`.
  */
 import { Command, Option } from "commander";
-import { asOnefoldError, type OnefoldError } from "../../base/errors.ts";
+import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import type { Platform } from "../../platform.ts";
 import type { PlatformOptions } from "../../platform/platform-options.ts";
+import type { CallRoute } from "../../serve/in-process.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
-import { type OtlpCommandOptions, sendMetrics, withOtlpOptions } from "../otlp-options.ts";
+import { type OtlpCommandOptions, withOtlpOptions } from "../otlp-options.ts";
 import { collectBriefly } from "../collections.ts";
 import { helpersYield } from "../helper-threads.ts";
 import { parseAmount, parseCount, parseInterval, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
@@ -25,6 +26,8 @@ import {
   withStandardOptions,
 } from "../standard-options.ts";
 import { nextStopSignal } from "../stop-signal.ts";
+import { type Serving, withMetricsSent } from "../serving.ts";
+import { servedText, serveStart } from "../serve-start.ts";
 import { unappliedNote } from "../unapplied-note.ts";
 import { workerArguments } from "./serve-worker.ts";
 import { trainJobProgram } from "./train-job.ts";
@@ -51,14 +54,6 @@ interface ServeOptions extends StandardOptions, OtlpCommandOptions, WorkerTableO
   readonly backfillShare: number;
   readonly checkEvery: number;
   readonly auditEvery: number;
-}
-
-/** What serves, and what is said about it. */
-interface Serving {
-  readonly urls: { readonly url: string; readonly resp_url?: string };
-  /** Resolves where it cannot go on. */
-  readonly failed: Promise<OnefoldError>;
-  close(): Promise<void>;
 }
 
 export function serveCommand(): Command {
@@ -171,10 +166,13 @@ export function serveCommand(): Command {
         try {
           const stopped = nextStopSignal().then(() => null);
           helpersYield();
-          const { urls } = serving;
+          const { urls, request } = serving;
+          const { data } = options;
+          const start = await serveStart({ data, hasDefinitions: hasDefinitions(options), request });
+          for (const note of start.notes) output.note(note);
           const differing = unapplied === null ? {} : { unapplied };
-          output.result({ ...urls, data: options.data, warnings, ...differing }, () => {
-            return `serving on ${Object.values(urls).join(" and ")} (Ctrl-C stops)`;
+          output.result({ ...urls, data, ...start, warnings, ...differing }, () => {
+            return `serving on ${Object.values(urls).join(" and ")}: ${servedText(start)} (Ctrl-C stops)`;
           });
           failure = await Promise.race([stopped, serving.failed]);
           output.note("stopping: requests under way are finished, state is written");
@@ -210,10 +208,8 @@ export function serveCommand(): Command {
           output.note(`other commands of this machine cannot ask this server: ${asOnefoldError(error).message}`);
           return { close: () => Promise.resolve() };
         });
-        const { building = [] } = await platform.request("GET", "/ready").catch(() => ({}) as { building?: string[] });
         const unapplied = unappliedNote(platform, definitions);
         if (unapplied !== null) output.note(`note: ${unapplied}`);
-        for (const view of building as string[]) output.note(`${view} is being computed from history, and served then`);
         const close = (): Promise<void> => Promise.all([desk.close(), serving.close()]).then(() => undefined);
         await run({ ...serving, close }, unapplied);
       });
@@ -278,26 +274,6 @@ function registryNote(trouble: OnefoldError | null): string {
   return `${trouble.code}: ${trouble.message}; what was registered before goes on being served`;
 }
 
-/** Metrics are sent from when something is served, and once more when nothing is any more. */
-async function withMetricsSent(
-  measuring: Parameters<typeof sendMetrics>[1],
-  options: ServeOptions,
-  serve: () => Promise<Serving>,
-): Promise<Serving> {
-  const sending = await sendMetrics(options, measuring);
-  try {
-    const serving = await serve();
-    const close = async (): Promise<void> => {
-      await serving.close();
-      await sending.close();
-    };
-    return { ...serving, close };
-  } catch (error) {
-    await sending.close();
-    throw error;
-  }
-}
-
 function keptVectors({ keptVectors: megabytes }: ServeOptions): { readonly keptVectorsBytes?: number } {
   return megabytes === undefined ? {} : { keptVectorsBytes: megabytes * 1024 * 1024 };
 }
@@ -341,17 +317,22 @@ function publishing(publish: string, debug: boolean): Partial<PlatformOptions> {
   };
 }
 
-async function serveHere(platform: Pick<Platform, "serve" | "serveResp">, options: ServeOptions): Promise<Serving> {
-  const onError = (error: unknown, request: string): void =>
-    printServerError(error, request, { debug: options.debug === true });
+async function serveHere(
+  platform: Pick<Platform, "serve" | "serveResp" | "request">,
+  options: ServeOptions,
+): Promise<Serving> {
+  const onError = (error: unknown, failed: string): void =>
+    printServerError(error, failed, { debug: options.debug === true });
+  const request: CallRoute = (method, path, body) => platform.request(method, path, body);
   const { host, port, respPort, hotPath } = options;
   const server = await platform.serve({ port, host, hotPath, onError });
   try {
     if (respPort === undefined)
-      return { urls: { url: server.url }, failed: new Promise(() => {}), close: server.close };
+      return { urls: { url: server.url }, request, failed: new Promise(() => {}), close: server.close };
     const resp = await platform.serveResp({ port: respPort, host, onError, ...passwordFromEnvironment() });
     return {
       urls: { url: server.url, resp_url: resp.url },
+      request,
       failed: new Promise(() => {}),
       close: async () => {
         await Promise.all([server.close(), resp.close()]);
@@ -377,9 +358,15 @@ async function serveByWorkers(
     http: { host, port, hotPath },
     ...(respPort === undefined ? {} : { resp: { host, port: respPort, ...passwordFromEnvironment() } }),
     onRestart: ({ message }, delayMs) => note(`${message}; another is started in ${delayMs} ms`),
+    onBack: (worker) => note(`worker ${worker} of ${count} serves again`),
   });
   const { url, respUrl, failed } = server;
-  return { urls: { url, ...(respUrl === null ? {} : { resp_url: respUrl }) }, failed, close: () => server.close() };
+  return {
+    urls: { url, ...(respUrl === null ? {} : { resp_url: respUrl }) },
+    request: (method, path, body) => platform.request(method, path, body),
+    failed,
+    close: () => server.close(),
+  };
 }
 
 /** Where an address has none: a command line is there for all to read. */
@@ -390,5 +377,11 @@ function redisPassword(): string | undefined {
 /** From there alone: a command line is there for all to read. */
 function passwordFromEnvironment(): { readonly password?: string } {
   const password = process.env["ONEFOLD_PASSWORD"];
+  if (password === "") {
+    throw new OnefoldError("REQUEST_INVALID", "an empty password", {
+      where: "ONEFOLD_PASSWORD in the environment",
+      hint: "fill it in, or unset it to serve without a password",
+    });
+  }
   return password === undefined ? {} : { password };
 }

@@ -278,7 +278,8 @@ function portsOf(
         ready: waitingFor.length === 0,
         waitingFor,
         building: building.map(({ name }) => `view ${name}`),
-        warnings: watched.warnings,
+        refused: watched.code.refused,
+        warnings: [...watched.warnings, ...watched.code.warnings],
       };
     },
   };

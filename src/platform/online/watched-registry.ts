@@ -9,6 +9,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Definition } from "../../define/definition.ts";
 import type { FitStore } from "../../registry/fitted-service.ts";
 import type { SharedRegistry } from "../../registry/stored-registry.ts";
+import { CodeCheck } from "../code-check.ts";
 import { refuseMissing } from "../data-folder.ts";
 import { FitWatch } from "../fit-watch.ts";
 import { type OpenedRegistry, openRegistry } from "../open-registry.ts";
@@ -34,6 +35,7 @@ export class WatchedRegistry {
   readonly registry: SharedRegistry;
   readonly fits: FitStore;
   readonly catalog: ViewCatalog;
+  readonly code: CodeCheck;
   readonly #opened: OpenedRegistry;
   readonly #options: WatchedRegistryOptions;
   readonly #fitWatch: FitWatch;
@@ -52,6 +54,10 @@ export class WatchedRegistry {
     this.registry = read.opened.registry;
     this.fits = read.opened.fits;
     this.catalog = new ViewCatalog(this.registry);
+    this.code = new CodeCheck(this.registry, {
+      revision: () => this.#revision,
+      mayLack: read.opened.isShared ? "others" : "never",
+    });
     this.#loaded = read.loaded;
     this.#stamp = read.stamp;
     this.#fitWatch = new FitWatch(this.fits, () => (this.#revision += 1));

@@ -33,6 +33,8 @@ export interface WorkerSettings {
 export interface HouseStatus {
   readonly ready: boolean;
   readonly waitingFor: readonly string[];
+  /** What no process of the server answers because of its code. */
+  readonly refused?: readonly string[];
   readonly warnings?: readonly string[];
   /** Views that are being computed from history. */
   readonly building?: readonly string[];

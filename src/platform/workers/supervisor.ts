@@ -12,6 +12,8 @@ export interface SupervisorOptions {
   start(): WorkerProcess;
   /** A worker that served has ended, and is started again after so long. */
   onRestart(error: OnefoldError, delayMs: number): void;
+  /** One that was started again serves. Workers count from 1. */
+  onBack(worker: number): void;
   /** Of every process that ends. */
   onEnd(ended: WorkerProcess): void;
 }
@@ -103,6 +105,11 @@ export class Supervisor {
       this.#restarts += 1;
       running = this.#options.start();
       this.#processes[place] = running;
+      running.warm.then(
+        () => this.#options.onBack(place + 1),
+        // Told by its end.
+        () => undefined,
+      );
     }
   }
 }

@@ -20,6 +20,7 @@ import { openServingLog } from "../../serve/serving-log.ts";
 import { ShadowRelay, shadowSight } from "../experiments/shadow-sight.ts";
 import { DriftRecorder } from "../monitoring/drift-recorder.ts";
 import { refuseNotRun } from "../not-run.ts";
+import { CodeCheck } from "../code-check.ts";
 import { RespDoors } from "../resp-doors.ts";
 import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
 import { ViewCatalog } from "../view-catalog.ts";
@@ -103,6 +104,7 @@ export async function openWorkerHouse(
   });
   metrics.start();
   let revision = 0;
+  const check = new CodeCheck(registry, { revision: () => revision, mayLack: "always" });
   let status: HouseStatus | null = null;
   let statusMs = 0;
   const ports: ServePorts = {
@@ -134,14 +136,19 @@ export async function openWorkerHouse(
       if (status === null || performance.now() - statusMs > SILENCE_MILLIS_MAX) {
         return { ready: false, waitingFor: ["word from the owner"] };
       }
-      const { warnings, building = [] } = status;
+      const { building = [] } = status;
+      const refused = [...new Set([...(status.refused ?? []), ...check.refused])];
+      const warnings = [...new Set([...(status.warnings ?? []), ...check.warnings])].filter(
+        (text) => !refused.includes(text),
+      );
       const missing = unstored(catalog, registry, views).filter((view) => !building.includes(view));
       const waitingFor = [...status.waitingFor, ...missing];
       return {
         ready: waitingFor.length === 0,
         waitingFor,
         ...(building.length === 0 ? {} : { building }),
-        ...(warnings === undefined ? {} : { warnings }),
+        ...(refused.length === 0 ? {} : { refused }),
+        ...(warnings.length === 0 ? {} : { warnings }),
       };
     },
   };

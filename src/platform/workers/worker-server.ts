@@ -37,6 +37,8 @@ export interface WorkersOptions {
   readonly resp?: Omit<RespOptions, "onError">;
   /** Told why a worker ended, and how long until it is started again. */
   readonly onRestart?: (error: OnefoldError, delayMs: number) => void;
+  /** Told that one that was started again serves: which, from 1. */
+  readonly onBack?: (worker: number) => void;
 }
 
 export interface WorkerServer {
@@ -108,6 +110,7 @@ export class Workers {
       count,
       start: () => this.#start(program, settings),
       onRestart: options.onRestart ?? (() => {}),
+      onBack: options.onBack ?? (() => {}),
       onEnd: (ended) => this.#end(ended),
     });
     this.#status ??= setInterval(() => this.#tellStatus(), STATUS_MILLIS).unref();
@@ -186,7 +189,7 @@ export class Workers {
 
   #tellStatus(): void {
     const { clock, readiness, flushedViews, staleViews } = this.#house;
-    const { waitingFor: ownWaitingFor, warnings = [], building = [] } = readiness();
+    const { waitingFor: ownWaitingFor, refused = [], warnings = [], building = [] } = readiness();
     const waitingFor = [
       ...ownWaitingFor,
       ...Array.from(this.#supervisors, (supervisor) => supervisor.waitingFor).flat(),
@@ -194,6 +197,7 @@ export class Workers {
     const status: HouseStatus = {
       ready: waitingFor.length === 0,
       waitingFor,
+      refused,
       warnings,
       building,
       at: clock.now(),

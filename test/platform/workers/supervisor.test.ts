@@ -38,9 +38,11 @@ function supervise(count: number): {
   readonly supervisor: Supervisor;
   readonly started: Played[];
   readonly delays: number[];
+  readonly back: number[];
 } {
   const started: Played[] = [];
   const delays: number[] = [];
+  const back: number[] = [];
   const supervisor = new Supervisor({
     count,
     start: () => {
@@ -49,9 +51,10 @@ function supervise(count: number): {
       return played as unknown as WorkerProcess;
     },
     onRestart: (_error, delayMs) => delays.push(delayMs),
+    onBack: (worker) => back.push(worker),
     onEnd: () => undefined,
   });
-  return { supervisor, started, delays };
+  return { supervisor, started, delays, back };
 }
 
 afterEach(() => void vi.useRealTimers());
@@ -97,6 +100,18 @@ describe("a supervisor", () => {
     expect(supervisor.processes).toHaveLength(1);
     await supervisor.stop();
     expect(started[1]!.isStopped).toBe(true);
+  });
+
+  it("tells when one that was started again serves, and of no other", async () => {
+    const { supervisor, started, back } = supervise(2);
+    for (const one of started) one.beWarm();
+    await supervisor.begin();
+    started[1]!.end(new OnefoldError("WORKERS_FAILED", "gone"));
+    await expect.poll(() => started.length, { timeout: 60_000, interval: 5 }).toBe(3);
+    expect(back).toEqual([]);
+    started[2]!.beWarm();
+    await expect.poll(() => back, { interval: 1 }).toEqual([2]);
+    await supervisor.stop();
   });
 
   it("begins anew with one that has served for a while, and not with one that was long at its start", async () => {
