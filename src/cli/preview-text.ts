@@ -92,12 +92,22 @@ export function formatPreview(preview: ShownPreview): string {
   return [table, ...poisoned, ...(files === undefined ? [] : formatReport(files))].join("\n");
 }
 
-function formatReport({ rows, duplicates, rejected, reasons, ignoredColumns }: LocalEventsReport): string[] {
+function formatReport({
+  rows,
+  duplicates,
+  rejected,
+  reasons,
+  ignoredColumns,
+  absentColumns,
+}: LocalEventsReport): string[] {
   const ofRows = `of ${formatCount(rows)} rows`;
   return [
     ...(duplicates === 0 ? [] : [`${formatCount(duplicates)} ${ofRows} are duplicates of an event id`]),
     ...(rejected === 0 ? [] : [`${formatCount(rejected)} ${ofRows} are refused:`]),
     ...reasons.map((reason) => `  ${reason.code} ${formatCount(reason.rows)}, the first: ${reason.first}`),
+    ...(absentColumns.length === 0
+      ? []
+      : [`columns that the files do not all have, null: ${absentColumns.join(", ")}`]),
     ...(ignoredColumns.length === 0 ? [] : [`columns that the source does not have: ${ignoredColumns.join(", ")}`]),
   ];
 }

@@ -26,6 +26,7 @@ import { batchOfRows } from "../offline-store/row-batch.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
 import type { DoorView } from "./door.ts";
 import type { EventLog } from "./event-log.ts";
+import type { UnreadNames } from "./import-names.ts";
 import { judgeSuspects } from "./import-judge.ts";
 import { createStaging, expandPaths, stageFile, type StagedFile } from "./import-staging.ts";
 
@@ -46,6 +47,8 @@ export interface HistoryImport {
   readonly knownTimeColumn?: string;
   /** File column of a source column, where the names differ. */
   readonly columnMap?: Readonly<Record<string, string>>;
+  /** Columns of the files that are passed over though they are called nearly as one that is not there. */
+  readonly passOver?: readonly string[];
   readonly archive: HistoryArchive;
   /** The source's live log, or null where there is none yet. */
   readonly log: EventLog | null;
@@ -58,7 +61,7 @@ export interface HistoryImport {
   readonly onProgress?: (progress: ImportProgress) => void;
 }
 
-export interface ImportResult {
+export interface ImportResult extends UnreadNames {
   readonly rows: number;
   readonly accepted: number;
   /** Rows whose id came earlier in the import, in the archive or in the log. */
@@ -69,12 +72,10 @@ export interface ImportResult {
   /** The archive before and after: what folding has to catch up with. */
   readonly before: ArchiveFiles;
   readonly after: ArchiveFiles;
-  /** Columns of the files that nothing asked for. */
-  readonly ignoredColumns: readonly string[];
 }
 
 /**
- * Imports files as one unit. Throws `FILE_UNREADABLE`, `FILE_COLUMN_MISSING`, `HISTORY_AFTER_LIVE`, and
+ * Imports files as one unit. Throws `FILE_UNREADABLE`, `FILE_COLUMN_MISSING`, `COLUMN_UNKNOWN`, `HISTORY_AFTER_LIVE`, and
  * `TABLE_CONFLICT` where another import came in between; then nothing was imported.
  */
 export async function importHistory(request: HistoryImport): Promise<ImportResult> {
@@ -124,8 +125,11 @@ async function writeAccepted(request: HistoryImport, judged: Judged): Promise<Im
   );
   const [total] = await engine.rows(`SELECT count(*) AS rows FROM ${staging.read}`);
   const accepted = summary!["rows"] as number;
-  const ignoredColumns = [...new Set(files.flatMap((file) => file.ignoredColumns))];
-  const counts = { rows: total!["rows"] as number, accepted, duplicates: ids.dropped, rejected, ignoredColumns };
+  const unread = {
+    ignoredColumns: [...new Set(files.flatMap((file) => file.ignoredColumns))],
+    absentColumns: [...new Set(files.flatMap((file) => file.absentColumns))],
+  };
+  const counts = { rows: total!["rows"] as number, accepted, duplicates: ids.dropped, rejected, ...unread };
   if (accepted === 0) return { ...counts, epochOpened: false, epoch: before.epoch, before, after: before };
 
   const span = {
@@ -203,6 +207,7 @@ async function stageAll(request: HistoryImport, staging: Staging, now: Micros): 
     source,
     views,
     columnMap: request.columnMap ?? {},
+    passOver: request.passOver ?? [],
     knownTimeColumn: request.knownTimeColumn ?? null,
     now,
   };

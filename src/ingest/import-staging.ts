@@ -19,6 +19,7 @@ import type { DoorView } from "./door.ts";
 import { columnExpression, expectationSql, expressionSql, mayThrow, type ResolveSql } from "./expression-sql.ts";
 import { type CsvHeader, csvReaderSql, csvRowError, readCsvHeader } from "../offline-store/csv-file.ts";
 import { findJsonFault } from "../offline-store/file-fault.ts";
+import { type UnreadNames, unreadNames } from "./import-names.ts";
 import { absentColumn, importColumn, type FileFormat, type ImportColumn } from "./import-columns.ts";
 
 export interface StagingRequest {
@@ -27,17 +28,17 @@ export interface StagingRequest {
   readonly views: readonly DoorView[];
   /** File column of a source column, where the names differ. */
   readonly columnMap: Readonly<Record<string, string>>;
+  /** Columns of the files that are no slip, whatever they are called. */
+  readonly passOver: readonly string[];
   readonly knownTimeColumn: string | null;
   /** The clock's time: history known later than this (and the source's tolerance) is none. */
   readonly now: Micros;
 }
 
 /** Decoders of a file's raw cells: one a source column, then the known time's where it has a column. */
-export interface StagedFile {
+export interface StagedFile extends UnreadNames {
   readonly path: string;
   readonly decoders: readonly ((raw: string) => unknown)[];
-  /** Columns of the file that nothing asked for. */
-  readonly ignoredColumns: readonly string[];
 }
 
 /** Columns of the staging table behind the source's own. `_raw` is null where the row is good as it is. */
@@ -70,7 +71,7 @@ export async function createStaging(engine: QueryEngine, table: string, source: 
   );
 }
 
-/** Adds one file's rows. Throws `FILE_UNREADABLE`, `FILE_COLUMN_MISSING`. */
+/** Adds one file's rows. Throws `FILE_UNREADABLE`, `FILE_COLUMN_MISSING`, `COLUMN_UNKNOWN`. */
 export async function stageFile(
   request: StagingRequest,
   table: string,
@@ -86,11 +87,12 @@ export async function stageFile(
     const wanted = wantedColumns(request);
     /** Of each cell: the columns of the file that it may stand in. */
     const readNames: (readonly string[])[] = [];
-    const columns = wanted.map(({ column, fileColumns }): ImportColumn => {
+    const columns = wanted.map(({ column, fileColumns, isMapped }): ImportColumn => {
       // A key that JSON rows first have late in the file is no less there.
       const there = format === "json" ? fileColumns : fileColumns.filter((name) => types.has(name));
       if (there.length === 0 || column.dropped === true) {
-        if (column.nullable) return absentColumn(column.type);
+        // Who maps a column says that it is there.
+        if (column.nullable && !(isMapped && column.dropped !== true)) return absentColumn(column.type);
         throw missingColumn(path, labelOf(column), fileColumns[0]!, types.keys());
       }
       readNames.push(there);
@@ -98,15 +100,19 @@ export async function stageFile(
       const type = there.map((name) => types.get(name)).find((one) => one !== undefined);
       return importColumn(column, cell, type ?? "JSON", format, source.allowNonFinite);
     });
+    const unread = unreadNames({
+      path,
+      present: [...types.keys()],
+      nullable: wanted
+        .filter(({ column }) => column.nullable && column.dropped !== true)
+        .map(({ column, fileColumns }) => ({ name: labelOf(column), fileColumns })),
+      asked: new Set(wanted.flatMap(({ fileColumns }) => fileColumns)),
+      passOver: request.passOver,
+    });
     await engine.run(
       `INSERT INTO ${sqlName(table)} ${stagingSelect(request, columns, reader(path, format, header, readNames.flat()), readNames, index)}`,
     );
-    const asked = new Set(wanted.flatMap(({ fileColumns }) => fileColumns));
-    return {
-      path,
-      decoders: columns.map((column) => column.decode),
-      ignoredColumns: [...types.keys()].filter((name) => !asked.has(name)),
-    };
+    return { path, decoders: columns.map((column) => column.decode), ...unread };
   } catch (error) {
     if (!isOnefoldError(error) || error.code !== "FILE_UNREADABLE") throw error;
     const hint = `nothing of the import was taken in: mend the ${format === "csv" ? "line" : "file"} and import it again`;
@@ -127,17 +133,19 @@ interface WantedColumn {
   readonly column: Column;
   /** Its present name first, then former ones. */
   readonly fileColumns: readonly string[];
+  readonly isMapped: boolean;
 }
 
 function wantedColumns({ source, columnMap, knownTimeColumn }: StagingRequest): WantedColumn[] {
   const columns = source.columns.map((column) => {
     const names = namesOf(column);
     const mapped = names.find((name) => columnMap[name] !== undefined);
-    return { column, fileColumns: mapped === undefined ? names : [columnMap[mapped]!] };
+    const isMapped = mapped !== undefined;
+    return { column, fileColumns: isMapped ? [columnMap[mapped]!] : names, isMapped };
   });
   if (knownTimeColumn === null) return columns;
   const known: Column = { name: "_known_time", type: { name: "timestamp" }, nullable: false };
-  return [...columns, { column: known, fileColumns: [knownTimeColumn] }];
+  return [...columns, { column: known, fileColumns: [knownTimeColumn], isMapped: true }];
 }
 
 function stagingSelect(

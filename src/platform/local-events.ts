@@ -25,6 +25,8 @@ export interface LocalEventsOptions {
   readonly knownTimeColumn?: string;
   /** File column of a source column, where the names differ. */
   readonly columnMap?: Readonly<Record<string, string>>;
+  /** Columns of the files that are passed over though they are called nearly as one that is not there. */
+  readonly passOver?: readonly string[];
   readonly clock?: Clock;
 }
 
@@ -37,6 +39,7 @@ export interface LocalEventsReport {
   /** Why rows were refused, most frequent first, each with its first row. */
   readonly reasons: readonly { readonly code: ErrorCode; readonly rows: number; readonly first: string }[];
   readonly ignoredColumns: readonly string[];
+  readonly absentColumns: readonly string[];
 }
 
 interface ReadFiles {
@@ -103,7 +106,7 @@ export class LocalEvents {
     const { clock = systemClock, ...what } = this.#options;
     const archive = await openEventArchive(openOfflineStore(folder, engine, { clock }), engine, source);
     const reasons = new Map<ErrorCode, { rows: number; readonly first: string }>();
-    const { rows, accepted, duplicates, rejected, ignoredColumns } = await importHistory({
+    const { rows, accepted, duplicates, rejected, ignoredColumns, absentColumns } = await importHistory({
       ...what,
       source,
       views: [{ definition: view, entity }],
@@ -122,7 +125,10 @@ export class LocalEvents {
       },
     });
     const sorted = [...reasons].map(([code, reason]) => ({ code, ...reason })).sort((a, b) => b.rows - a.rows);
-    return { archive, report: { rows, accepted, duplicates, rejected, reasons: sorted, ignoredColumns } };
+    return {
+      archive,
+      report: { rows, accepted, duplicates, rejected, reasons: sorted, ignoredColumns, absentColumns },
+    };
   }
 
   /** Of the named files; what a glob finds is looked at when it is read. */

@@ -57,6 +57,8 @@ export interface ImportOptions {
   readonly knownTimeColumn?: string;
   /** File column of a source column, where the names differ. */
   readonly columnMap?: Readonly<Record<string, string>>;
+  /** Columns of the files that are passed over though they are called nearly as one that is not there. */
+  readonly passOver?: readonly string[];
   /** Imports files that were imported before, though their events have no id and count twice then. */
   readonly again?: boolean;
   readonly onProgress?: OnProgress;
@@ -73,4 +75,6 @@ export interface ImportReport {
   readonly epoch: number;
   /** Columns of the files that the source does not declare. */
   readonly ignoredColumns: readonly string[];
+  /** Nullable columns of the source that a file does not have: null in its rows. */
+  readonly absentColumns: readonly string[];
 }

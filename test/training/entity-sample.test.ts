@@ -131,6 +131,7 @@ describe(`a preview's sample (seed ${SEED})`, () => {
           rejected: 0,
           reasons: [],
           ignoredColumns: [],
+          absentColumns: [],
         });
       }
     } finally {

@@ -8,7 +8,7 @@ import { formatType, namesOf } from "../../schema/value.ts";
 import { callServer } from "../http-call.ts";
 import { interruptible } from "../interrupt.ts";
 import { EXIT } from "../exit-codes.ts";
-import { collectPair } from "../option-values.ts";
+import { collect, collectPair } from "../option-values.ts";
 import { createOutput, type Output } from "../output.ts";
 import { formatCount } from "../progress.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
@@ -17,6 +17,7 @@ interface IngestOptions extends StandardOptions {
   readonly source: string;
   readonly knownTime?: string;
   readonly map?: Readonly<Record<string, string>>;
+  readonly passOver?: readonly string[];
   readonly again?: true;
   readonly live?: true;
   readonly url?: string;
@@ -49,6 +50,14 @@ export function ingestCommand(): Command {
     .addOption(
       new Option("--map <column=file_column>", "file column of a source's column, where the names differ")
         .argParser(collectPair)
+        .conflicts(["live", "url"]),
+    )
+    .addOption(
+      new Option(
+        "--pass-over <column>",
+        "file column that is not read, though it is called nearly as one that the file lacks",
+      )
+        .argParser(collect)
         .conflicts(["live", "url"]),
     )
     .addOption(
@@ -86,6 +95,7 @@ async function importFiles(files: readonly string[], options: IngestOptions, out
           ...(options.knownTime === undefined ? {} : { knownTimeColumn: options.knownTime }),
           again: options.again === true,
           ...(options.map === undefined ? {} : { columnMap: options.map }),
+          ...(options.passOver === undefined ? {} : { passOver: options.passOver }),
           onProgress,
           signal,
         }),
@@ -94,6 +104,9 @@ async function importFiles(files: readonly string[], options: IngestOptions, out
   );
   const epoch = report.epochOpened ? `\nopened epoch ${report.epoch}: the views were rebuilt` : "";
   failIfNothing(report);
+  const { ignoredColumns: passed, absentColumns: absent } = report;
+  if (passed.length > 0) output.note(`passed over: ${passed.join(", ")}`);
+  if (absent.length > 0) output.note(`not in ${files.length > 1 ? "every" : "the"} file, null: ${absent.join(", ")}`);
   output.result(report, () => `${formatCounts(report)}${epoch}${rejectedHint(report.rejected, options)}`);
 }
 
