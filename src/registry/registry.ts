@@ -144,6 +144,7 @@ export interface Registry {
   experiment(name: string): Registered<ExperimentDefinition>;
   /** A service's definition of this fingerprint, the present one or one that was replaced; null where there is none. */
   serviceOfFingerprint(fingerprint: string): ServiceDefinition | null;
+  /** Throws `ENTITY_UNKNOWN`. */
   find(query: FindQuery): readonly Registered<Definition>[];
   lineage(): readonly LineageEdge[];
   /**

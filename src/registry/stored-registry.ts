@@ -308,6 +308,8 @@ class StoredRegistry implements SharedRegistry {
   }
 
   find(query: FindQuery): readonly Registered<Definition>[] {
+    // An entity that there is not has no definitions; who names one has misspelt it.
+    if (query.entity !== undefined) this.entity(query.entity);
     return findDefinitions(this.#sorted(), query);
   }
 

@@ -62,6 +62,7 @@ export function featureListRoutes({ monitoring }: ServePorts): Route[] {
         answers: {
           200: { type: "object", properties: { features: { type: "array", items: listed } } },
           400: errorSchema,
+          404: errorSchema,
           409: errorSchema,
         },
       },

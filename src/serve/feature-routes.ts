@@ -2,6 +2,7 @@
  * Features of one entity type by name: for one entity, by body or by URL, and for many.
  */
 import { performance } from "node:perf_hooks";
+import { OnefoldError } from "../base/errors.ts";
 import { entityKey, entityKeyFromText } from "./entity-input.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
@@ -32,7 +33,7 @@ const featureNamesSchema: JsonSchema = {
   type: "array",
   items: nameSchema,
   maxItems: 1000,
-  description: "feature, view:feature or view@version:feature; none means all",
+  description: "feature, view:feature or view@version:feature; without them all",
 };
 const answers: Readonly<Record<number, JsonSchema>> = {
   200: {
@@ -117,11 +118,14 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
         answers,
       },
       handle: (request) => {
+        const { entity_type: type = "", entity_id: id = "" } = request.params;
+        if (id === "") throw noId(type);
         const wanted = request.query["names"]?.split(",").filter((name) => name !== "");
+        if (wanted?.length === 0) throw noNames("names");
         return answerOne(
           request,
-          { given: request.params["entity_id"], isText: true },
-          { entity_type: request.params["entity_type"]!, ...(wanted === undefined ? {} : { feature_names: wanted }) },
+          { given: id, isText: true },
+          { entity_type: type, ...(wanted === undefined ? {} : { feature_names: wanted }) },
         );
       },
       repeat,
@@ -192,6 +196,24 @@ interface FeatureQuery {
   readonly feature_names?: readonly string[];
 }
 
-function names(query: FeatureQuery): readonly string[] | null {
-  return query.feature_names === undefined || query.feature_names.length === 0 ? null : query.feature_names;
+/** Null means all. Throws `REQUEST_INVALID` where there are to be some, and none is named. */
+function names({ feature_names: wanted }: FeatureQuery): readonly string[] | null {
+  if (wanted?.length === 0) throw noNames("feature_names");
+  return wanted ?? null;
+}
+
+/** A list that a client filled with nothing asks for nothing, and not for everything. */
+function noNames(where: "names" | "feature_names"): OnefoldError {
+  return new OnefoldError("REQUEST_INVALID", `${where} names no feature`, {
+    where,
+    hint: `name some, or leave ${where} out for all of them`,
+  });
+}
+
+/** The empty text is a key like another, but in a path it is rather a value that was not filled in. */
+function noId(entity: string): OnefoldError {
+  return new OnefoldError("REQUEST_INVALID", "the path has no entity_id", {
+    where: "entity_id",
+    hint: `write it as /features/${entity}/ID; an entity whose key is the empty text is asked for with POST /features and "entity_id": ""`,
+  });
 }

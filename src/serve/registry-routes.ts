@@ -50,6 +50,7 @@ export function registryRoutes(registry: Registry): Route[] {
         query: filters,
         answers: {
           200: { type: "object", properties: Object.fromEntries(Object.keys(LISTS).map((name) => [name, listSchema])) },
+          404: errorSchema,
         },
       },
       handle: ({ query }) => ({

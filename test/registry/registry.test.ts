@@ -94,7 +94,7 @@ describeOnEach("feature registration", (backend) => {
     expect(names({ name: "spend", version: 2 })).toEqual(["spend@2"]);
     expect(names({ entity: "user", kind: "view" })).toEqual(["spend@1", "spend@2"]);
     expect(names({ entity: "user" })).toEqual(expect.arrayContaining(["spend@1", "user", "payments", "model"]));
-    expect(names({ entity: "nobody" })).toEqual([]);
+    expect(() => names({ entity: "nobody" })).toThrow(expect.objectContaining({ code: "ENTITY_UNKNOWN" }));
     expect(names({ tag: "core" })).toEqual(["spend@1", "spend@2"]);
     expect(names({ tag: "money", owner: "risk" })).toEqual(["spend@1"]);
     expect(names({ owner: "growth" })).toEqual(["user"]);

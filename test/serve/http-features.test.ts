@@ -235,3 +235,19 @@ describe("POST /features/batch", () => {
     expect((await post("/features/batch", { entity_type: "airport", entity_ids: [] })).body["results"]).toEqual([]);
   });
 });
+
+describe("a request that names nothing", () => {
+  it("is not one for everything, nor for the entity of the empty text", async () => {
+    const refused = async (answer: Promise<Answer>, where: string): Promise<void> => {
+      const { status, body } = await answer;
+      expect([status, body.error]).toMatchObject([400, { code: "REQUEST_INVALID", where }]);
+    };
+    await refused(get("/features/airport/"), "entity_id");
+    await refused(get("/features/airport/JFK?names="), "names");
+    await refused(get("/features/airport/JFK?names=,"), "names");
+    const named = { entity_type: "airport", feature_names: [] };
+    await refused(post("/features", { ...named, entity_id: "JFK" }), "feature_names");
+    await refused(post("/features/batch", { ...named, entity_ids: ["JFK"] }), "feature_names");
+    expect((await post("/features", { entity_type: "airport", entity_id: "" })).body).toMatchObject({ entity_id: "" });
+  });
+});

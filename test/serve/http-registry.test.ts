@@ -20,6 +20,13 @@ describe("GET /registry", () => {
     expect((await get("/registry/views?entity=route")).body["views"]).toHaveLength(1);
     expect((await get("/registry/entities?tag=flights")).body["entities"]).toHaveLength(1);
     expect((await get("/registry/views?owner=nobody")).body["views"]).toEqual([]);
+    for (const path of ["/registry?entity=rout", "/registry/views?entity=rout", "/registry/services?entity=rout"]) {
+      const refused = await get(path);
+      expect([refused.status, refused.body.error]).toMatchObject([
+        404,
+        { code: "ENTITY_UNKNOWN", candidates: ["route"] },
+      ]);
+    }
     expect((await get("/registry/sources/arrivals")).body).toMatchObject({
       kind: "stream",
       event_time: "arrived_at",

@@ -146,6 +146,8 @@ export function findViews(options: ListOptions): Promise<readonly Registered<Vie
       ...filters(options),
       ...(options.view === undefined ? {} : { name: options.view }),
     });
+    // Throws where there is none of the name.
+    if (found.length === 0 && options.view !== undefined) registry.view(options.view);
     const names = new Set(found.map(({ definition }) => formatViewName(definition as ViewDefinition)));
     return registry.views().filter(({ definition }) => names.has(formatViewName(definition)));
   });

@@ -1,5 +1,6 @@
 /** Features by what is known of them, as it is asked for over HTTP. */
 import { formatViewName } from "../../define/definition.ts";
+import type { Registry } from "../../registry/registry.ts";
 import { formatType } from "../../schema/value.ts";
 import type { FeatureListDesk } from "../../serve/feature-list-desk.ts";
 import { arrangeFeatures, type FeatureHouse } from "./feature-columns.ts";
@@ -7,6 +8,8 @@ import { arrangeFeatures, type FeatureHouse } from "./feature-columns.ts";
 export function featureListDesk(house: FeatureHouse): FeatureListDesk {
   return {
     list: async ({ entity, view, ...asked }) => {
+      if (entity !== undefined) house.registry.entity(entity);
+      if (view !== undefined) refuseUnknownView(house.registry, view);
       const rows = house.registry
         .views()
         .filter(({ definition }) => entity === undefined || definition.entity === entity)
@@ -28,4 +31,12 @@ export function featureListDesk(house: FeatureHouse): FeatureListDesk {
       };
     },
   };
+}
+
+/** Throws `VIEW_UNKNOWN`. */
+function refuseUnknownView(registry: Registry, view: string): void {
+  const isThere = registry
+    .views()
+    .some(({ definition }) => [definition.name, formatViewName(definition)].includes(view));
+  if (!isThere) registry.view(view);
 }
