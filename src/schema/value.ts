@@ -77,6 +77,18 @@ export function formatType(type: ValueType): string {
   return type.name === "array" ? `array<${formatType(type.element)}>` : type.name;
 }
 
+/**
+ * A type as descriptions have it: `wide` where its int64s are of any 64-bit value, which are text in JSON, and absent elsewhere.
+ * Spread beside a name.
+ */
+export function describeType(type: ValueType): { readonly type: string; readonly wide?: true } {
+  return { type: formatType(type), ...(isWide(type) ? { wide: true } : {}) };
+}
+
+function isWide(type: ValueType): boolean {
+  return type.name === "array" ? isWide(type.element) : type.name === "int64" && type.wide === true;
+}
+
 export function isNumeric(type: ValueType): boolean {
   return type.name === "float64" || (type.name === "int64" && type.wide !== true);
 }

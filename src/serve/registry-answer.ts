@@ -27,7 +27,7 @@ import { versionOf } from "../registry/definition-set.ts";
 import type { Registered } from "../registry/registry.ts";
 import { answerPoll } from "./registry-poll.ts";
 import { presentNames, storedExpectation, withStoredNames } from "../define/stored-names.ts";
-import { type Column, formatType, labelOf, namesOf, type Value } from "../schema/value.ts";
+import { type Column, describeType, labelOf, namesOf, type Value } from "../schema/value.ts";
 
 export type Answer = Record<string, unknown>;
 
@@ -117,7 +117,7 @@ function answerExperiment({ variants, weights, unit, salt, overrides = [], ...of
 }
 
 function answerEntity(entity: EntityDefinition): Answer {
-  return { keys: entity.keys.map((key) => ({ name: key.name, type: formatType(key.type) })) };
+  return { keys: entity.keys.map((key) => ({ name: key.name, ...describeType(key.type) })) };
 }
 
 function answerSource(source: SourceDefinition): Answer {
@@ -126,7 +126,7 @@ function answerSource(source: SourceDefinition): Answer {
     columns: source.columns.map(answerSourceColumn),
     derived: source.derived.map((column) => ({
       name: column.name,
-      type: formatType(column.type),
+      ...describeType(column.type),
       expression: answerExpression(withStoredNames(column.expression, labels)),
     })),
     constraints: source.constraints.map((constraint) => ({
@@ -195,7 +195,7 @@ function answerFeature(feature: FeatureDefinition, view: ViewDefinition, created
   ]);
   return {
     name: feature.name,
-    type: formatType(feature.type),
+    ...describeType(feature.type),
     description: feature.description ?? null,
     owner: feature.owner ?? view.owner ?? null,
     tags: [...new Set([...(view.tags ?? []), ...(feature.tags ?? [])])],
@@ -251,7 +251,7 @@ function answerOnDemand(view: OnDemandDefinition): Answer {
     request: view.request.map(answerColumn),
     outputs: view.outputs.map((output) => ({
       name: output.name,
-      type: formatType(output.type),
+      ...describeType(output.type),
       description: output.description ?? null,
     })),
   };
@@ -262,7 +262,7 @@ function answerService(service: ServiceDefinition): Answer {
     features: service.features.map(({ as, view, version, feature }) => ({ name: as, view, version, feature })),
     transform: (service.transform ?? []).map(({ name, type, node }) => ({
       name,
-      type: formatType(type),
+      ...describeType(type),
       transformation: transformationText(node),
     })),
     omit: service.omit ?? [],
@@ -282,7 +282,7 @@ function answerSourceColumn(column: Column): Answer {
 export function answerColumn(column: Column): Answer {
   return {
     name: column.name,
-    type: formatType(column.type),
+    ...describeType(column.type),
     nullable: column.nullable,
     description: column.description ?? null,
   };

@@ -1,17 +1,22 @@
 /**
  * What a service's vectors are made of, with types: for clients that make tables of them.
  */
-import { formatType } from "../schema/value.ts";
+import { describeType } from "../schema/value.ts";
 import { formatVariant } from "../define/experiment-definition.ts";
 import { type ExperimentPlan, isExperiment } from "./experiment-plan.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
 
+const typedProperties: Readonly<Record<string, JsonSchema>> = {
+  name: nameSchema,
+  type: { type: "string", description: "int64, float64, array<string>, ..." },
+  wide: { const: true, description: "only of int64s of any 64-bit value: text in JSON" },
+};
 const typed: JsonSchema = {
   type: "array",
   items: {
     type: "object",
-    properties: { name: nameSchema, type: { type: "string", description: "int64, float64, array<string>, ..." } },
+    properties: typedProperties,
   },
 };
 
@@ -33,7 +38,10 @@ export function serviceSchemaRoutes(reader: FeatureReader): Route[] {
                 type: "array",
                 items: { type: "object", properties: { name: nameSchema, keys: typed } },
               },
-              request: typed,
+              request: {
+                type: "array",
+                items: { type: "object", properties: { ...typedProperties, nullable: { type: "boolean" } } },
+              },
               features: { ...typed, description: "in the order of the vector" },
               fit: { type: ["integer", "null"], description: "the fit that the features are transformed with" },
               variants: {
@@ -54,7 +62,7 @@ export function serviceSchemaRoutes(reader: FeatureReader): Route[] {
         const given = {
           service,
           entities: entities.map(({ name, keys }) => ({ name, keys: keys.map(typedName) })),
-          request: request.map(typedName),
+          request: request.map((column) => ({ ...typedName(column), nullable: column.nullable })),
         };
         if (isExperiment(named)) return { status: 200, body: { ...given, ...variantsOf(named) } };
         const { outputs, program } = named;
@@ -86,6 +94,12 @@ function variantsOf(plan: ExperimentPlan): object {
   };
 }
 
-function typedName({ name, type }: { readonly name: string; readonly type: Parameters<typeof formatType>[0] }): object {
-  return { name, type: formatType(type) };
+function typedName({
+  name,
+  type,
+}: {
+  readonly name: string;
+  readonly type: Parameters<typeof describeType>[0];
+}): object {
+  return { name, ...describeType(type) };
 }

@@ -2,7 +2,7 @@
 import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
 import { type FeatureDefinition, formatViewName, type ViewDefinition } from "../../define/definition.ts";
-import { formatType } from "../../schema/value.ts";
+import { describeType } from "../../schema/value.ts";
 import { formatAggregation, formatFreshness } from "../definition-text.ts";
 import type {
   ArrangedFeatures,
@@ -66,7 +66,7 @@ async function runFeatures(options: FeaturesOptions): Promise<void> {
         feature: feature.name,
         view: formatViewName(definition),
         entity: definition.entity,
-        type: formatType(feature.type),
+        ...describeType(feature.type),
         computes: formatAggregation(feature.aggregation),
         owner: ownerOf(feature, definition),
         tags: tagsOf(feature, definition),

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { formatViewName, type ServiceDefinition, type ViewDefinition } from "../../define/definition.ts";
 import { serviceId, serviceReference, versionOfService } from "../../define/service-version.ts";
 import type { Registered } from "../../registry/registry.ts";
-import { formatType } from "../../schema/value.ts";
+import { describeType } from "../../schema/value.ts";
 import { formatFreshness } from "../definition-text.ts";
 import { createOutput } from "../output.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
@@ -33,7 +33,7 @@ export function entitiesCommand(): Command {
       );
       const rows = entities.map(({ definition, createdAt }) => ({
         name: definition.name,
-        keys: definition.keys.map((key) => ({ name: key.name, type: formatType(key.type) })),
+        keys: definition.keys.map((key) => ({ name: key.name, ...describeType(key.type) })),
         owner: definition.owner ?? null,
         tags: definition.tags ?? [],
         description: definition.description ?? null,

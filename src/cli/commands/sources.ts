@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { systemClock } from "../../base/clock.ts";
 import { formatDuration } from "../../base/micros.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
-import { formatType, labelOf } from "../../schema/value.ts";
+import { describeType, labelOf } from "../../schema/value.ts";
 import { type BatchStatus, batchStatusOf } from "../batch-status-text.ts";
 import { createOutput } from "../output.ts";
 import { type AnsweredStatus, dueText, pollStatusOf } from "../poll-status-text.ts";
@@ -96,7 +96,7 @@ function rowOf(
   return {
     name: definition.name,
     kind: definition.kind,
-    columns: definition.columns.map((column) => ({ name: labelOf(column), type: formatType(column.type) })),
+    columns: definition.columns.map((column) => ({ name: labelOf(column), ...describeType(column.type) })),
     event_time: definition.eventTime,
     id: definition.id ?? null,
     poll:

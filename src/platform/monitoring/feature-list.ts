@@ -1,7 +1,7 @@
 /** Features by what is known of them, as it is asked for over HTTP. */
 import { formatViewName } from "../../define/definition.ts";
 import type { Registry } from "../../registry/registry.ts";
-import { formatType } from "../../schema/value.ts";
+import { describeType } from "../../schema/value.ts";
 import type { FeatureListDesk } from "../../serve/feature-list-desk.ts";
 import { arrangeFeatures, type FeatureHouse } from "./feature-columns.ts";
 
@@ -19,7 +19,7 @@ export function featureListDesk(house: FeatureHouse): FeatureListDesk {
             feature: feature.name,
             view: formatViewName(definition),
             entity: definition.entity,
-            type: formatType(feature.type),
+            ...describeType(feature.type),
           })),
         );
       const { columns, rows: arranged } = await arrangeFeatures(house, rows, asked);
