@@ -5,7 +5,7 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
  * Answers the JSON body of a 2xx answer, or of one with a status in `alsoGood`. Throws the server's own
- * error, or `REQUEST_INVALID` where there is no server at `url`.
+ * error, `SERVER_UNREACHABLE` where no server answers at `url`, and `REQUEST_INVALID` where that is no address.
  */
 export async function callServer(
   url: string,
@@ -14,6 +14,11 @@ export async function callServer(
   body?: unknown,
   alsoGood: readonly number[] = [],
 ): Promise<JsonObject> {
+  if (!URL.canParse(path, url)) {
+    throw new OnefoldError("REQUEST_INVALID", `"${url}" is not the address of a server`, {
+      hint: "write it as http://127.0.0.1:8080",
+    });
+  }
   let response: Response;
   try {
     response = await fetch(new URL(path, url), {
@@ -23,8 +28,8 @@ export async function callServer(
         : { body: JSON.stringify(body, finite), headers: { "content-type": "application/json" } }),
     });
   } catch (cause) {
-    throw new OnefoldError("REQUEST_INVALID", `no server answers at ${url}`, {
-      hint: "start one with: onefold serve",
+    throw new OnefoldError("SERVER_UNREACHABLE", `no server answers at ${url}`, {
+      hint: "check the address, or start one with: onefold serve",
       cause,
     });
   }

@@ -59,7 +59,8 @@ export function compileDoor(source: SourceDefinition, views: readonly DoorView[]
   const columns = source.columns.map((column): DoorColumn => {
     const { type, nullable, dropped = false } = column;
     const [name, ...former] = namesOf(column) as [string, ...string[]];
-    const options = { allowNonFinite: source.allowNonFinite, where: name };
+    const finiteHint = `${nullable ? "send null, or " : ""}declare the source with allowNonFinite: true`;
+    const options = { allowNonFinite: source.allowNonFinite, where: name, finiteHint };
     const formerNames = former.length === 0 ? null : former;
     return { name, formerNames, dropped, type, nullable, inherited: name in Object.prototype, options };
   });
@@ -115,7 +116,8 @@ export function compileDoor(source: SourceDefinition, views: readonly DoorView[]
       }
       const stored = storedValues(raw as Record<string, unknown>);
       const eventTime = stored[eventTimeAt] as Micros;
-      if (eventTime > now + maxFutureMicros) throw tooFarAhead(source.eventTime, eventTime, now, maxFutureMicros);
+      if (eventTime > now + maxFutureMicros)
+        throw tooFarAhead(columns[eventTimeAt]!.name, eventTime, now, maxFutureMicros);
       const id = idAt < 0 ? null : idText(stored[idAt]!);
       const row = derived.derive(stored);
       for (const constraint of constraints) {
@@ -159,7 +161,7 @@ function tooFarAhead(column: string, eventTime: Micros, now: Micros, maxFutureMi
   const allowed = formatDuration(maxFutureMicros);
   return new OnefoldError(
     "EVENT_TOO_FAR_AHEAD",
-    `${formatMicros(eventTime)} is more than ${allowed} ahead of ${formatMicros(now)}`,
+    `${column}: ${formatMicros(eventTime)} is more than ${allowed} ahead of ${formatMicros(now)}`,
     {
       where: column,
       hint: "check the sender's clock, or raise the source's maxFuture",

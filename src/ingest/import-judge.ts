@@ -151,7 +151,7 @@ class Judge {
     if (knownTime > this.#now) {
       throw new OnefoldError(
         "EVENT_TOO_FAR_AHEAD",
-        `${formatMicros(knownTime)}, when it became known, lies ahead of the clock`,
+        `the known time: ${formatMicros(knownTime)}, when it became known, lies ahead of the clock`,
       );
     }
     return { checked, knownTime };

@@ -8,7 +8,23 @@ export type RowOutcome =
   | { readonly status: "accepted"; readonly offset: number }
   /** `differs`: it holds something else than the first event of its id, which is the one that counts. */
   | { readonly status: "duplicate"; readonly id: string; readonly differs?: true }
-  | { readonly status: "rejected"; readonly code: ErrorCode; readonly message: string; readonly deadLetterId: string };
+  | RejectedRow;
+
+/** Why, as the error says it. */
+export interface RejectedRow extends RowReason {
+  readonly status: "rejected";
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly deadLetterId: string;
+}
+
+/** What an error says beside its code and message. */
+export interface RowReason {
+  /** The column. */
+  readonly where?: string;
+  readonly hint?: string;
+  readonly candidates?: readonly string[];
+}
 
 /** Why a row could not even be read, by its index in the push; the row itself is then the text that came. */
 export type RowFaults = ReadonlyMap<number, OnefoldError>;

@@ -1,13 +1,14 @@
 /**
  * The first half of a push: every row through the door, every id claimed, before anything is written.
  */
+import { asOnefoldError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
 import type { Door } from "./door.ts";
 import type { EventIds } from "./event-ids.ts";
 import type { CheckedRow } from "./event.ts";
 import { reasonOf } from "./expectations.ts";
-import type { RowFaults, RowNames, RowOutcome } from "./pipeline.ts";
+import type { RowFaults, RowNames, RowOutcome, RowReason } from "./pipeline.ts";
 
 /** Rows checked before other work gets its turn. */
 const ROWS_PER_TURN = 500;
@@ -19,7 +20,7 @@ export interface PushIntake {
   readonly checked: CheckedRow[];
   readonly places: number[];
   /** The rows refused. */
-  readonly rejected: { readonly place: number; readonly letter: NewDeadLetter }[];
+  readonly rejected: { readonly place: number; readonly letter: NewDeadLetter; readonly reason: RowReason }[];
   /** What must be durable before this push's duplicates may be called so. */
   readonly waitFor: Set<Promise<unknown>>;
   /** Duplicates that hold something else than the first event of their id. */
@@ -62,7 +63,8 @@ export async function takeIn(rows: readonly unknown[], options: IntakeOptions): 
       if (row.id === null && nameOf !== undefined) row = { ...row, id: nameOf(place) };
     } catch (error) {
       const named = nameOf === undefined ? {} : { id: `row/${nameOf(place)}` };
-      intake.rejected.push({ place, letter: { stage: "door", ...reasonOf(error), payload: rows[place], ...named } });
+      const letter: NewDeadLetter = { stage: "door", ...reasonOf(error), payload: rows[place], ...named };
+      intake.rejected.push({ place, letter, reason: rowReason(error) });
       continue;
     }
     if (row.id !== null) {
@@ -78,4 +80,13 @@ export async function takeIn(rows: readonly unknown[], options: IntakeOptions): 
     intake.places.push(place);
   }
   return intake;
+}
+
+function rowReason(error: unknown): RowReason {
+  const { where, hint, candidates = [] } = asOnefoldError(error);
+  return {
+    ...(where === undefined ? {} : { where }),
+    ...(hint === undefined ? {} : { hint }),
+    ...(candidates.length === 0 ? {} : { candidates }),
+  };
 }

@@ -17,9 +17,9 @@ export function pushResult({
   readonly letters: readonly { readonly id: string }[];
 }): PushResult {
   for (let i = 0; i < events.length; i++) outcomes[places[i]!] = { status: "accepted", offset: events[i]!.offset };
-  for (const [i, { place, letter }] of rejected.entries()) {
+  for (const [i, { place, letter, reason }] of rejected.entries()) {
     const { code, message } = letter;
-    outcomes[place] = { status: "rejected", code, message, deadLetterId: letters[i]?.id ?? "" };
+    outcomes[place] = { status: "rejected", code, message, ...reason, deadLetterId: letters[i]?.id ?? "" };
   }
   return {
     accepted: events.length,

@@ -13,6 +13,8 @@ export interface CheckOptions {
   readonly allowNonFinite: boolean;
   /** What errors say the value belongs to, usually its column's name. */
   readonly where?: string;
+  /** What to do about NaN and infinities that are not let in. */
+  readonly finiteHint?: string;
 }
 
 const STRICT: CheckOptions = { allowNonFinite: false };
@@ -102,7 +104,7 @@ function checkFloat64(value: unknown, options: CheckOptions): number {
   if (value === "NaN" || value === "Infinity" || value === "-Infinity") value = Number(value);
   if (typeof value !== "number") throw mismatch(value, type, options);
   if (!options.allowNonFinite) {
-    throw notFinite(value, "send null, or declare the source with allowNonFinite: true", options);
+    throw notFinite(value, options.finiteHint ?? "send a finite number", options);
   }
   return Number.isNaN(value) ? Number.NaN : value;
 }

@@ -4,6 +4,7 @@
 import { ERROR_CODES, type ErrorCode, OnefoldError } from "../base/errors.ts";
 import type { EventBody } from "./event-body.ts";
 import type { ServePorts } from "./ports.ts";
+import type { RowReason } from "../ingest/pipeline.ts";
 import { errorSchema, nameSchema, type Route, type RouteAnswer } from "./route.ts";
 
 type Outcome = Readonly<Record<string, unknown>>;
@@ -44,8 +45,19 @@ export async function pushBody(ports: ServePorts, source: string, body: EventBod
 function rejection(first: Outcome, rejected: number, single: boolean): OnefoldError {
   const code = String(first["code"]);
   const message = String(first["message"]);
-  if (single && code in ERROR_CODES) return new OnefoldError(code as ErrorCode, message);
-  return new OnefoldError("ROWS_REJECTED", `all ${rejected} rows were rejected; the first: ${message}`);
+  const { where, ...reason } = reasonOf(first);
+  if (single && code in ERROR_CODES) {
+    return new OnefoldError(code as ErrorCode, message, { ...reason, ...(where === undefined ? {} : { where }) });
+  }
+  return new OnefoldError("ROWS_REJECTED", `all ${rejected} rows were rejected; the first: ${message}`, reason);
+}
+
+function reasonOf({ where, hint, candidates }: Outcome): RowReason {
+  return {
+    ...(typeof where === "string" ? { where } : {}),
+    ...(typeof hint === "string" ? { hint } : {}),
+    ...(Array.isArray(candidates) ? { candidates: candidates.map(String) } : {}),
+  };
 }
 
 function wireOutcome(outcome: Outcome): Outcome {
@@ -77,6 +89,9 @@ const pushSchema = {
           },
           code: { type: "string", description: "of a rejected row" },
           message: { type: "string" },
+          where: { type: "string", description: "the column that it is rejected for" },
+          hint: { type: "string", description: "what to do" },
+          candidates: { type: "array", items: { type: "string" }, description: "names near an unknown one" },
           dead_letter_id: { type: "string" },
         },
       },

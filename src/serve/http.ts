@@ -246,6 +246,7 @@ function mount(app: FastifyInstance, route: Route, onError: OnServerError, closi
     preValidation: (request, _reply, done) => {
       try {
         if (route.reads !== "nothing") request.body = parseBody(route, request);
+        route.lookUp?.((request.params ?? {}) as Record<string, string>);
         done();
       } catch (error) {
         done(error as Error);

@@ -89,6 +89,8 @@ export interface Route {
   readonly isHot?: true;
   /** Tells some bodies by how they begin: the fast door asks it before it parses one. */
   readonly known?: KnownBodies;
+  /** Throws where the path names what there is not: said before what is wrong with the body, which may be of no matter then. */
+  readonly lookUp?: (params: Readonly<Record<string, string>>) => void;
   /** What it throws becomes an error answer. */
   readonly handle: (request: RouteRequest) => RouteAnswer | Promise<RouteAnswer>;
   /**

@@ -2,7 +2,7 @@
  * Feature vectors of a service: for one set of entities, and for many.
  */
 import { performance } from "node:perf_hooks";
-import { OnefoldError } from "../base/errors.ts";
+import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { requestRow } from "../vector/request-row.ts";
 import { serviceKeys } from "./entity-input.ts";
 import { chosenOf } from "./experiment-plan.ts";
@@ -36,6 +36,14 @@ const errors: Readonly<Record<number, JsonSchema>> = {
 };
 
 export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
+  const lookUp: Route["lookUp"] = ({ name = "" }) => {
+    try {
+      reader.named(name);
+    } catch (error) {
+      // What else is wrong with it may depend on the fit that the body asks for.
+      if (isOnefoldError(error) && (error.code === "SERVICE_UNKNOWN" || error.code === "ALIAS_UNKNOWN")) throw error;
+    }
+  };
   return [
     {
       method: "POST",
@@ -66,6 +74,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           },
         },
       },
+      lookUp,
       handle: (request) => {
         const startMs = performance.now();
         const { entities, request: data, fit } = request.body as { entities: unknown; request?: unknown; fit?: number };
@@ -124,6 +133,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           },
         },
       },
+      lookUp,
       handle: (request) => {
         const startMs = performance.now();
         const body = request.body as { entities: readonly unknown[]; request?: unknown; fit?: number };

@@ -37,6 +37,7 @@ export function requestRow(columns: readonly Column[], given: unknown): Row {
     const value = checkValue(Object.hasOwn(members, column.name) ? members[column.name] : null, column.type, {
       allowNonFinite: false,
       where,
+      finiteHint: `request data is finite: send a number${column.nullable ? ", or null" : ", as it may not be null"}`,
     });
     if (value !== null || column.nullable) return value;
     throw new OnefoldError("NULL_NOT_ALLOWED", `${where} is null or missing`, { where, hint: wanted(columns) });

@@ -52,6 +52,14 @@ describe("onefold, outside a project", () => {
     expect((await runHere(["get", "--service", "s", "--entity", "ada"], folder)).stderr).toContain("column=value");
   });
 
+  it.each([
+    ["http://127.0.0.1:1", "SERVER_UNREACHABLE", "no server answers at http://127.0.0.1:1"],
+    ["127.0.0.1", "REQUEST_INVALID", '"127.0.0.1" is not the address of a server'],
+  ])("says of %s that no server answers, or that it is no address", async (url, code, message) => {
+    const { exitCode, result } = await runJsonHere(["get", "--service", "fraud", "--entity", "a=b", "--url", url], folder);
+    expect([exitCode, result["error"]]).toMatchObject([1, { code, message }]);
+  });
+
   it("says what is wrong, where and what to do, and shows a stack only on request", async () => {
     const plain = await runCli(["apply"], folder);
     expect(plain.exitCode).toBe(1);

@@ -309,6 +309,13 @@ describe("on-demand views", () => {
     await expect(asked).rejects.toMatchObject({ code, where });
   });
 
+  it("says of data that is not finite what to send, and of no source", async () => {
+    const amount = platform.vector("fraud", { user_id: "u1", merchant_id: "m1" }, { request: { amount: "NaN" } });
+    await expect(amount).rejects.toMatchObject({
+      hint: "request data is finite: send a number, as it may not be null",
+    });
+  });
+
   it("of no view at all need no entity, in training either", async () => {
     const hour = onDemand("hour", {
       inputs: [],

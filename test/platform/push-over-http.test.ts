@@ -42,8 +42,8 @@ interface PushAnswer {
   };
 }
 
-async function push(body: string | Buffer): Promise<PushAnswer> {
-  const headers = { "content-type": "application/x-ndjson" };
+async function push(body: string | Buffer, type = "application/x-ndjson"): Promise<PushAnswer> {
+  const headers = { "content-type": type };
   const answer = await fetch(`${server.url}/events/rides`, { method: "POST", body, headers });
   const retryAfter = answer.headers.get("retry-after");
   return { status: answer.status, retryAfter, body: (await answer.json()) as PushAnswer["body"] };
@@ -62,7 +62,31 @@ describe("a line that is not JSON", () => {
     expect(letter).toMatchObject({ code: "JSON_INVALID", stage: "door", payload: '{"ride_id": oops}' });
     expect(letter!.message).toMatch(/^line 2: .* at column 13/);
     const { id, message } = letter!;
-    expect(body.outcomes![1]).toEqual({ status: "rejected", code: "JSON_INVALID", message, dead_letter_id: id });
+    expect(body.outcomes![1]).toMatchObject({ status: "rejected", code: "JSON_INVALID", message, dead_letter_id: id });
+  });
+});
+
+describe("a row that the door refuses", () => {
+  it("is answered with what the error says: where, what to do, and the names near an unknown one", async () => {
+    const misspelt = { ride_id: "r1", rider_id: "ana", ended_at: "2026-01-01T00:00:00Z", notes: "late" };
+    const reason = { code: "COLUMN_UNKNOWN", where: "notes", candidates: ["note"] };
+    const { status, body } = await push(JSON.stringify(misspelt), "application/json");
+    expect([status, body.error]).toMatchObject([400, reason]);
+    expect(body.outcomes).toMatchObject([{ status: "rejected", ...reason }]);
+    const ahead = { ...misspelt, ended_at: "2126-01-01T00:00:00Z", notes: undefined };
+    const all = await push(`${JSON.stringify(misspelt)}\n${JSON.stringify(ahead)}`);
+    expect([all.status, all.body.error]).toMatchObject([422, { code: "ROWS_REJECTED", candidates: ["note"] }]);
+    expect(all.body.outcomes).toMatchObject([
+      reason,
+      {
+        code: "EVENT_TOO_FAR_AHEAD",
+        message: expect.stringMatching(/^ended_at: 2126-01-01T00:00:00Z is more than 1m ahead of /),
+        where: "ended_at",
+        hint: expect.stringContaining("maxFuture"),
+      },
+    ]);
+    const two = await push(`${ride("r2")}\n${JSON.stringify(misspelt)}`);
+    expect([two.status, two.body.outcomes?.[1]]).toMatchObject([200, reason]);
   });
 });
 
@@ -87,7 +111,7 @@ describe("many large bodies at a time", () => {
     const before = process.memoryUsage().rss;
     let most = before;
     const watch = setInterval(() => (most = Math.max(most, process.memoryUsage().rss)), 20);
-    const answers = await Promise.all(bodies.map(push));
+    const answers = await Promise.all(bodies.map((body) => push(body)));
     clearInterval(watch);
     const refused = answers.filter(({ status }) => status !== 200);
     const accepted = answers.reduce((sum, { body }) => sum + (body.accepted ?? 0), 0);

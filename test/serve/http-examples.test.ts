@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createFeatureReader } from "../../src/serve/feature-reader.ts";
 import { type HttpServer, openHttpServer } from "../../src/serve/http.ts";
 import { allRoutes } from "../../src/serve/routes.ts";
+import { pushAsTheProduct } from "./push-as-the-product.ts";
 import { createWorld, type World } from "./served-world.ts";
 
 interface Example {
@@ -38,6 +39,7 @@ let world: World;
 let server: HttpServer;
 beforeAll(async () => {
   world = await createWorld();
+  world.pushInstead = pushAsTheProduct(world);
   world.monitor.start();
   server = await openHttpServer(createFeatureReader(world), world, { port: 0 });
 });

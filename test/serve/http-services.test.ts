@@ -95,6 +95,12 @@ describe("POST /services/{name}/vector", () => {
     expect(body.error).toMatchObject({ code: "KEY_MISSING", where: "route.destination" });
     const unknown = await post("/services/delay_modle/vector", { entities: {} });
     expect(unknown).toMatchObject({ status: 404, body: { error: { code: "SERVICE_UNKNOWN" } } });
+    // What is wrong with the body is of no matter then.
+    for (const path of ["/services/delay_modle/vector", "/services/delay_modle/vectors"]) {
+      const error = { code: "SERVICE_UNKNOWN", candidates: ["delay_model"] };
+      expect(await post(path, {})).toMatchObject({ status: 404, body: { error } });
+    }
+    expect((await post("/services/delay_model/vector", {})).body.error).toMatchObject({ code: "REQUEST_INVALID" });
   });
 
   it("does not repeat in an error all that was sent", async () => {
