@@ -1,6 +1,6 @@
 /** What a server says of itself at its start: what it serves, what it computes first, and what it does not answer. */
 import { asOnefoldError } from "../base/errors.ts";
-import type { CallRoute } from "../serve/in-process.ts";
+import type { CallRoute } from "./serving.ts";
 
 export interface ServeStart {
   readonly views: number;

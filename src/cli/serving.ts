@@ -1,11 +1,13 @@
 /** What serves, until it is told to stop, and sends its metrics meanwhile. */
 import type { OnefoldError } from "../base/errors.ts";
-import type { CallRoute } from "../serve/in-process.ts";
+import type { Platform } from "../platform.ts";
 import { type OtlpCommandOptions, sendMetrics } from "./otlp-options.ts";
+
+/** Any route, without a network: the answer's body, or the error thrown. */
+export type CallRoute = Platform["request"];
 
 export interface Serving {
   readonly urls: { readonly url: string; readonly resp_url?: string };
-  /** Any route, without a network. */
   readonly request: CallRoute;
   /** Resolves where it cannot go on. */
   readonly failed: Promise<OnefoldError>;

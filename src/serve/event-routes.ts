@@ -4,10 +4,16 @@
 import { ERROR_CODES, type ErrorCode, OnefoldError } from "../base/errors.ts";
 import type { EventBody } from "./event-body.ts";
 import type { ServePorts } from "./ports.ts";
-import type { RowReason } from "../ingest/pipeline.ts";
 import { errorSchema, nameSchema, type Route, type RouteAnswer } from "./route.ts";
 
 type Outcome = Readonly<Record<string, unknown>>;
+
+/** What an error says beside its code and message. */
+interface Reason {
+  readonly where?: string;
+  readonly hint?: string;
+  readonly candidates?: readonly string[];
+}
 
 export function eventRoutes(ports: ServePorts): Route[] {
   return [
@@ -52,7 +58,7 @@ function rejection(first: Outcome, rejected: number, single: boolean): OnefoldEr
   return new OnefoldError("ROWS_REJECTED", `all ${rejected} rows were rejected; the first: ${message}`, reason);
 }
 
-function reasonOf({ where, hint, candidates }: Outcome): RowReason {
+function reasonOf({ where, hint, candidates }: Outcome): Reason {
   return {
     ...(typeof where === "string" ? { where } : {}),
     ...(typeof hint === "string" ? { hint } : {}),

@@ -56,7 +56,10 @@ describe("onefold, outside a project", () => {
     ["http://127.0.0.1:1", "SERVER_UNREACHABLE", "no server answers at http://127.0.0.1:1"],
     ["127.0.0.1", "REQUEST_INVALID", '"127.0.0.1" is not the address of a server'],
   ])("says of %s that no server answers, or that it is no address", async (url, code, message) => {
-    const { exitCode, result } = await runJsonHere(["get", "--service", "fraud", "--entity", "a=b", "--url", url], folder);
+    const { exitCode, result } = await runJsonHere(
+      ["get", "--service", "fraud", "--entity", "a=b", "--url", url],
+      folder,
+    );
     expect([exitCode, result["error"]]).toMatchObject([1, { code, message }]);
   });
 

@@ -7,7 +7,6 @@ import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import type { Platform } from "../../platform.ts";
 import type { PlatformOptions } from "../../platform/platform-options.ts";
-import type { CallRoute } from "../../serve/in-process.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { type OtlpCommandOptions, withOtlpOptions } from "../otlp-options.ts";
 import { collectBriefly } from "../collections.ts";
@@ -26,7 +25,7 @@ import {
   withStandardOptions,
 } from "../standard-options.ts";
 import { nextStopSignal } from "../stop-signal.ts";
-import { type Serving, withMetricsSent } from "../serving.ts";
+import { type CallRoute, type Serving, withMetricsSent } from "../serving.ts";
 import { servedText, serveStart } from "../serve-start.ts";
 import { unappliedNote } from "../unapplied-note.ts";
 import { workerArguments } from "./serve-worker.ts";
