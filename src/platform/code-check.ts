@@ -51,8 +51,11 @@ export class CodeCheck {
     return this.#troubles.filter((one) => this.#isBlocking(one)).map(({ text }) => text);
   }
 
+  /** The same of what it serves in spite of, with what to do. */
   get warnings(): readonly string[] {
-    return this.#troubles.filter((one) => !this.#isBlocking(one)).map(({ text }) => text);
+    return this.#troubles
+      .filter((one) => !this.#isBlocking(one))
+      .map(({ text, hint }) => (hint === null ? text : `${text}; ${hint}`));
   }
 
   get #troubles(): readonly CodeTrouble[] {

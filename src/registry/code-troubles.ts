@@ -24,8 +24,9 @@ type Computed = ViewDefinition | OnDemandDefinition | ServiceDefinition;
 export interface CodeTrouble {
   /** What the definition is registered under. */
   readonly key: string;
-  /** Which requests are refused, why, and what to do. */
+  /** Which requests are refused, and why. */
   readonly text: string;
+  readonly hint: string | null;
   /** Whether something that a name alone means is refused, and not only a version that has to be asked for. */
   readonly isMeant: boolean;
   /** No code of it is loaded; else it is other code. */
@@ -57,6 +58,7 @@ export function codeTroubles(registry: CodeRegistry): readonly CodeTrouble[] {
           refused.map((one) => (meant.includes(one) ? one.name : serviceReference(one))),
           error,
         ),
+        hint: error.hint ?? null,
         isMeant: meant.length > 0 || isMeantView,
         isAbsent: !registry.isLoaded(definition),
         isCuredByApply: registry.isLoaded(definition) && isRedefinable(definition, services),
@@ -101,11 +103,11 @@ function isRedefinable(definition: Computed, services: readonly ServiceDefinitio
   return services.filter(({ name }) => name === definition.name).length === 1;
 }
 
-function textOf(definition: Computed, services: readonly string[], { code, message, hint }: OnefoldError): string {
+function textOf(definition: Computed, services: readonly string[], { code, message }: OnefoldError): string {
   const kind = definition.kind === "service" ? "" : `${definition.kind} `;
   const what =
     services.length === 0
       ? `requests that read ${kind}${formatViewName(definition as ViewDefinition)} are`
       : `${services.length === 1 ? "service" : "services"} ${services.join(", ")} ${services.length === 1 ? "is" : "are"}`;
-  return `${what} refused with ${code}: ${message}${hint === undefined ? "" : `; ${hint}`}`;
+  return `${what} refused with ${code}: ${message}`;
 }

@@ -43,9 +43,13 @@ export function healthRoutes(ports: ServePorts): Route[] {
       handle: () => {
         const { ready, waitingFor, refused = [], building = [], warnings = [] } = ports.readiness();
         if (refused.length > 0) {
-          throw new OnefoldError("NOT_READY", `the wrong definitions are loaded: ${refused.join("; ")}`, {
-            hint: "start it with the definitions that were applied: onefold plan shows how the others differ",
-          });
+          throw new OnefoldError(
+            "NOT_READY",
+            `the definitions that were applied are not loaded: ${refused.join("; ")}`,
+            {
+              hint: "start it with the definitions that were applied, or apply these under a new version; onefold plan shows how they differ",
+            },
+          );
         }
         const lists = Object.entries({ building, warnings }).filter(([, list]) => list.length > 0);
         if (ready) return { status: 200, body: { status: "ready", ...Object.fromEntries(lists) } };

@@ -139,7 +139,7 @@ export async function openWorkerHouse(
       const { building = [] } = status;
       const refused = [...new Set([...(status.refused ?? []), ...check.refused])];
       const warnings = [...new Set([...(status.warnings ?? []), ...check.warnings])].filter(
-        (text) => !refused.includes(text),
+        (text) => !refused.some((reason) => text.startsWith(reason)),
       );
       const missing = unstored(catalog, registry, views).filter((view) => !building.includes(view));
       const waitingFor = [...status.waitingFor, ...missing];
