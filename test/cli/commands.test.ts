@@ -128,6 +128,20 @@ describe("onefold, in a project that init wrote", () => {
     });
   });
 
+  it("says which columns of history it passed over, and refuses one that is nearly another", async () => {
+    const row = Object.fromEntries(Object.entries(payments()[0]!).filter(([name]) => name !== "country"));
+    const write = (more: object): void =>
+      writeFileSync(join(project, "odd.ndjson"), JSON.stringify({ ...row, ...more }));
+    write({ junk: 1 });
+    const odd = ["ingest", "odd.ndjson", "--source", "payments"];
+    const { stdout, stderr } = await text(...odd);
+    expect(stdout).toBe("0 accepted, 1 duplicates, 0 rejected\n");
+    expect(stderr).toContain("passed over: junk\nnot in the file, null: country\n");
+    write({ contry: "FR" });
+    expect((await json(...odd)).result["error"]).toMatchObject({ code: "COLUMN_UNKNOWN", candidates: ["country"] });
+    expect((await json(...odd, "--pass-over", "contry")).result).toMatchObject({ ignoredColumns: ["contry"] });
+  });
+
   it("reads a vector that equals a count by hand", async () => {
     const { result } = await json("get", "--service", "fraud", "--entity", "user_id=ada", "--metadata", "--token");
     const ofAda = payments().filter((payment) => payment["user_id"] === "ada");

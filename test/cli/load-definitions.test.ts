@@ -72,7 +72,7 @@ export const renamed = service("renamed", { features: [spend.rename({ total: "su
     ]);
     expect(registry.find({ kind: "service", entity: "user" })).toHaveLength(3);
     expect(registry.find({ kind: "stream", entity: "user" })).toHaveLength(1);
-    expect(registry.find({ entity: "nobody" })).toEqual([]);
+    expect(() => registry.find({ entity: "nobody" })).toThrow(expect.objectContaining({ code: "ENTITY_UNKNOWN" }));
   });
 
   it("collects what a file exports and what that was built from, in order of reference", async () => {

@@ -123,6 +123,8 @@ describe("features", () => {
     });
     expect(names(await list("only=unused"))).toEqual(["rides_7d"]);
     expect(names(await list("by=importance,drift&view=rider_rides"))).toEqual(["rides", "fare", "tip", "city"]);
+    await expect(list("view=rider_ride")).rejects.toMatchObject({ code: "VIEW_UNKNOWN", candidates: ["rider_rides"] });
+    await expect(list("entity=ridr")).rejects.toMatchObject({ code: "ENTITY_UNKNOWN", candidates: ["rider"] });
     const byDrift = await list("by=drift");
     expect(names(byDrift).slice(0, 2)).toEqual(["fare", "tip"]);
     // Nobody is served it: nothing is known, and it comes last.
