@@ -25,12 +25,12 @@ const KEPT_BYTES = 16 * 1024 * 1024;
 /** With Node 20: other engines allocate otherwise. */
 const BYTES_MAX = {
   read: 660,
-  "resp-ping": 640,
+  "resp-ping": 800,
   "resp-fget": 2850,
   "resp-fgetpacked": 2450,
-  "resp-fget-kept": 220,
-  "http-vector": 3400,
-  "http-vector-kept": 280,
+  "resp-fget-kept": 280,
+  "http-vector": 3600,
+  "http-vector-kept": 340,
 };
 const SLACK = process.versions.node.startsWith("20.") ? 1 : 1.5;
 /** On a busy machine the engine may not have compiled what it would. */

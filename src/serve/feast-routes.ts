@@ -198,7 +198,8 @@ async function pushColumns(ports: ServePorts, source: SourceDefinition, df: Feas
   if (rejected === 0) return { status: 200, body: null };
   const first = outcomes.find((outcome) => outcome["status"] === "rejected")!;
   const message = `${rejected} of ${rowCount} rows were rejected; the first: ${String(first["message"])}`;
-  const hint = "the others are in: rows with an id can be sent again, and what was refused is among the dead letters";
+  const again = "what was refused is among the dead letters";
+  const hint = rejected === rowCount ? again : `the others are in: rows with an id can be sent again, and ${again}`;
   const error = new OnefoldError("ROWS_REJECTED", message, { where: source.name, hint });
   return { status: error.status, body: { error, accepted, duplicates, rejected } };
 }

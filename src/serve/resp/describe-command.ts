@@ -5,7 +5,7 @@ import { formatVariant } from "../../define/experiment-definition.ts";
 import type { ServiceDefinition } from "../../define/definition.ts";
 import { serviceId, serviceReference } from "../../define/service-version.ts";
 import type { Registry } from "../../registry/registry.ts";
-import { formatType } from "../../schema/value.ts";
+import { describeType, type ValueType } from "../../schema/value.ts";
 import { type ExperimentPlan, isExperiment, type NamedPlan } from "../experiment-plan.ts";
 import type { VectorPlan } from "../vector-plan.ts";
 import { decodeText } from "./byte-string.ts";
@@ -41,6 +41,11 @@ function nameMeaning(definition: ServiceDefinition, registry: Registry): string 
   return serviceId(registry.service(id).definition) === id ? id : serviceReference(definition);
 }
 
+function typeReply(of: ValueType): Record<string, Reply> {
+  const { type, wide } = describeType(of);
+  return { type, ...(wide === undefined ? {} : { wide: flag(wide) }) };
+}
+
 function flag(is: boolean): Reply {
   return Number(is);
 }
@@ -67,16 +72,16 @@ function describeExperiment(plan: ExperimentPlan): Reply {
 }
 
 function featuresReply({ outputs }: VectorPlan): Reply {
-  return outputs.map(({ name, type, view }) => mapReply({ name, type: formatType(type), view }));
+  return outputs.map(({ name, type, view }) => mapReply({ name, ...typeReply(type), view }));
 }
 
 function inputsReply({ entities, request }: NamedPlan): Record<"entities" | "request", Reply> {
   return {
     entities: entities.map(({ name, keys }) =>
-      mapReply({ name, keys: keys.map((key) => mapReply({ name: key.name, type: formatType(key.type) })) }),
+      mapReply({ name, keys: keys.map((key) => mapReply({ name: key.name, ...typeReply(key.type) })) }),
     ),
     request: request.map(({ name, type, nullable }) =>
-      mapReply({ name, type: formatType(type), nullable: flag(nullable) }),
+      mapReply({ name, ...typeReply(type), nullable: flag(nullable) }),
     ),
   };
 }

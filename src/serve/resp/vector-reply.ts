@@ -15,7 +15,7 @@
  */
 import { OnefoldError } from "../../base/errors.ts";
 import { formatMicros, type Micros } from "../../base/micros.ts";
-import { formatType, type Value, type ValueType } from "../../schema/value.ts";
+import { describeType, type Value, type ValueType } from "../../schema/value.ts";
 import type { FeatureVector } from "../vector-buffer.ts";
 import type { VectorPlan } from "../vector-plan.ts";
 import type { AnswerBytes } from "../answer-bytes.ts";
@@ -190,7 +190,11 @@ export function requirePackable(plan: VectorPlan): void {
 function packingOf(plan: VectorPlan): OnefoldError | "fits" {
   const others = plan.outputs.filter(({ type }) => !isPackable(type));
   if (others.length === 0) return "fits";
-  const names = others.map(({ name, type }) => `${name} (${formatType(type)})`).join(", ");
+  const named = others.map(({ name, type: of }) => {
+    const { type, wide } = describeType(of);
+    return `${name} (${wide === true ? "wide " : ""}${type})`;
+  });
+  const names = named.join(", ");
   return new OnefoldError("FEATURE_NOT_NUMERIC", `a packed vector holds numbers, and ${plan.service} has ${names}`, {
     where: plan.service,
     hint: "ask with FGET, or pack a service of numeric features alone",

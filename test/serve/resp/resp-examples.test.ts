@@ -1,10 +1,12 @@
 /** Runs the examples of docs/resp.md in order and compares every reply with the page. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { packageVersion } from "../../../src/base/version.ts";
 import type { Definition, OnDemandDefinition, ServiceDefinition } from "../../../src/define/definition.ts";
 import { createFeatureReader } from "../../../src/serve/feature-reader.ts";
 import { splitInlineCommand } from "../../../src/serve/resp/inline-command.ts";
 import { allCommands, openRespServer, type RespServer } from "../../../src/serve/resp/server.ts";
+import { pushAsTheProduct } from "../push-as-the-product.ts";
 import { createWorld, definitions } from "../served-world.ts";
 import { type Decoded, DecodedError, decodeReplies } from "./decode-reply.ts";
 import { BareClient, encodeCommand } from "./resp-in-test.ts";
@@ -45,7 +47,8 @@ let door: RespServer;
 let client: BareClient;
 beforeAll(async () => {
   const world = await createWorld(all);
-  door = await openRespServer(createFeatureReader(world), world, "0.0.0", { port: 0, password: "sesame" });
+  world.pushInstead = pushAsTheProduct(world);
+  door = await openRespServer(createFeatureReader(world), world, packageVersion(), { port: 0, password: "sesame" });
   client = await BareClient.open(door.port);
 });
 afterAll(() => {

@@ -187,7 +187,7 @@ describe("random vectors", () => {
     const client = await BareClient.open(resp.port);
     const refusal = await ask(client, ["FGETPACKED", "everything", "ada", "north|1", "CONTEXT", '{"amount": 1}']);
     expect((refusal as DecodedError).line).toMatch(
-      /^FEATURE_NOT_NUMERIC a packed vector holds numbers, and everything has wide \(int64\), note \(string\), digest \(bytes\)/,
+      /^FEATURE_NOT_NUMERIC a packed vector holds numbers, and everything has wide \(wide int64\), note \(string\), digest \(bytes\)/,
     );
     client.socket.destroy();
   });
