@@ -13,6 +13,7 @@ export class FirstConnection {
   readonly #waiting = new Set<() => void>();
   /** Until when the next step may take. */
   #untilMs = Number.NEGATIVE_INFINITY;
+  #isRefused = false;
   #isOver = false;
 
   constructor(timeoutMs: number) {
@@ -24,22 +25,32 @@ export class FirstConnection {
     this.#untilMs = performance.now() + TRIPS_A_STEP * this.#timeoutMs;
   }
 
+  /** A server has said no: it is not waited for any more, and may be there later. */
+  refused(): void {
+    this.#isRefused = true;
+    this.#wake();
+  }
+
   /** It is there, or nobody wants it any more. */
   end(): void {
     this.#isOver = true;
-    for (const wake of this.#waiting) wake();
+    this.#wake();
   }
 
-  /** False where a step has taken too long; there may be a connection later. */
+  /** False where it was refused, or a step has taken too long; there may be a connection later. */
   async wait(): Promise<boolean> {
     const beganMs = performance.now();
     while (!this.#isOver) {
       const untilMs = Math.max(beganMs + this.#timeoutMs, this.#untilMs);
       const leftMs = Math.min(untilMs, beganMs + TRIPS_MAX * this.#timeoutMs) - performance.now();
-      if (leftMs <= 0) return false;
+      if (this.#isRefused || leftMs <= 0) return false;
       await this.#turn(leftMs);
     }
     return true;
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
   }
 
   #turn(ms: number): Promise<void> {

@@ -76,9 +76,16 @@ export function clusterOptions(
   };
 }
 
+const PASSING = /^(LOADING|READONLY|MASTERDOWN)\b/;
+
 /** A server that is still loading, or has become a replica, is one to come back to with the same command. */
 function afterReply(error: Error): 2 | false {
-  return /^(LOADING|READONLY|MASTERDOWN)\b/.test(error.message) ? 2 : false;
+  return PASSING.test(error.message) ? 2 : false;
+}
+
+/** What a server has said, and will say again: that the password is wrong, or is missing. */
+export function isRefusal(error: Error): boolean {
+  return error.name === "ReplyError" && !PASSING.test(error.message);
 }
 
 /** Doubles, with a tenth of chance, so that many clients do not come back in one moment. */

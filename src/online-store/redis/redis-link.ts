@@ -25,6 +25,7 @@ import {
   type Cluster,
   clusterOptions,
   importRedis,
+  isRefusal,
   NODE_RETRY_MS,
   type Redis,
   singleOptions,
@@ -93,15 +94,20 @@ export class RedisLink {
     };
     const failed = (error: Error): void => {
       // Of a cluster it says less than the errors of its nodes.
-      if (!address.isCluster) this.#reason = messageOf(error);
+      if (address.isCluster) return;
+      this.#reason = messageOf(error);
+      if (isRefusal(error)) this.#first.refused();
     };
     const nodeFailed = (error: Error, node: string): void => {
       const isSilent = error.message === "timeout";
       this.#reason = `${node} ${isSilent ? "does not say who has which slots" : `failed (${messageOf(error)})`}`;
     };
-    client.on("connect", () => this.#first.stepped());
+    const stepped = (): void => this.#first.stepped();
+    // A single server that is silent, or refuses, is connected to again and again.
+    if (address.isCluster) client.on("connect", stepped);
+    else client.once("connect", stepped);
     client.on("ready", () => void this.#probe());
-    seeds?.onFound(() => this.#first.stepped());
+    seeds?.onFound(stepped);
     client.on("close", down);
     client.on("end", down);
     client.on("error", failed);

@@ -174,4 +174,16 @@ describeWithOurs("a store on a cluster that cannot be opened", () => {
     expect(said).toMatch(/^STORE_TIMEOUT: /);
     expect(said).toContain(`within ${SHORT_MS} ms: no reply of ${hostOf(master)} to hmget`);
   });
+
+  it("where the password is wrong says so within the time limit, and tells the password to nobody", async () => {
+    const cluster = await started({});
+    const url = `redis://nobody:not-the-password@${hostsOf(cluster).join(",")}/?timeout_ms=${SLOW_MS}`;
+    const store = await openRedisStore({ url });
+    closers.push(() => store.close());
+    let said = "";
+    const ms = await msOf(saidBy(store.ping()).then((found) => (said = found)));
+    expect(said).toContain("WRONGPASS");
+    expect(said).not.toContain("not-the-password");
+    expect(ms).toBeLessThan(1.5 * SLOW_MS);
+  });
 });
