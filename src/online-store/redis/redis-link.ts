@@ -31,6 +31,7 @@ import {
   singleOptions,
 } from "./redis-client.ts";
 import { ownerOf, silentServers } from "./silent-servers.ts";
+import { SlotsRefresh } from "./slots-refresh.ts";
 
 export type RedisArgument = string | Buffer | number;
 
@@ -45,12 +46,6 @@ export type RedisScripts = Readonly<Record<string, string>>;
 
 const COMMANDS_MAX = 50_000;
 const BYTES_MAX = 128 * 1024 * 1024;
-/** While calls wait for nodes of a cluster, it is asked as often who has what now: a silent one may have been replaced. */
-const ASK_ANEW_MS_MAX = 1000;
-const ASK_ANEW_PARTS = 5;
-/** A node has as long to say so, a part of the time limit at most, then another is asked; twice as long where none had said so. */
-const REFRESH_MS_MAX = 1000;
-const REFRESH_PARTS = 3;
 
 type Client = Redis | Cluster;
 
@@ -59,7 +54,7 @@ export class RedisLink {
   readonly #client: Client;
   /** Of a cluster. */
   readonly #seeds: ClusterSeeds | null;
-  readonly #askingAnew: NodeJS.Timeout | null = null;
+  readonly #slots: SlotsRefresh | null;
   readonly #first: FirstConnection;
   #downSinceMs: number | null = performance.now();
   /** Why it is down, or was last. */
@@ -114,7 +109,8 @@ export class RedisLink {
     client.on("node error", nodeFailed);
     client.on("-node", lost);
     client.on("refresh", () => this.#lookAtServers());
-    if ("nodes" in client) this.#askingAnew = this.#askAnew(client);
+    const oldestMs = (): number | null => this.#underWay.values().next().value ?? null;
+    this.#slots = "nodes" in client ? new SlotsRefresh(client, address.timeoutMs, oldestMs) : null;
     client.connect().catch(failed);
   }
 
@@ -170,12 +166,7 @@ export class RedisLink {
 
   /** Asks a cluster anew who has what; the answer counts from when it comes. */
   refreshServers(): void {
-    const client = this.#client;
-    if (!("refreshSlotsCache" in client)) return;
-    client.refreshSlotsCache((error) => {
-      const { slotsRefreshTimeout: waitedMs = 0 } = client.options;
-      if (error) client.options.slotsRefreshTimeout = Math.min(2 * waitedMs, this.#address.timeoutMs);
-    });
+    this.#slots?.ask();
   }
 
   /** As `send`, to each server that has keys, by its name; what a cluster has moved elsewhere meanwhile is refused. */
@@ -195,7 +186,7 @@ export class RedisLink {
     this.#isClosed = true;
     this.#reason = "the store was closed";
     for (const tell of this.#underWay.keys()) tell();
-    if (this.#askingAnew !== null) clearInterval(this.#askingAnew);
+    this.#slots?.stop();
     this.#seeds?.stop();
     this.#first.end();
     this.#client.disconnect();
@@ -227,21 +218,6 @@ export class RedisLink {
   #isUp(): void {
     this.#downSinceMs = null;
     this.#first.end();
-  }
-
-  #askAnew(cluster: Cluster): NodeJS.Timeout {
-    const { timeoutMs } = this.#address;
-    const refreshMs = Math.min(REFRESH_MS_MAX, Math.ceil(timeoutMs / REFRESH_PARTS));
-    // While it is connected to, one node alone is asked, which has answered before: it has more time.
-    const { slotsRefreshTimeout } = cluster.options;
-    cluster.on("ready", () => (cluster.options.slotsRefreshTimeout = refreshMs));
-    cluster.on("close", () => (cluster.options.slotsRefreshTimeout = slotsRefreshTimeout));
-    const everyMs = Math.min(ASK_ANEW_MS_MAX, Math.ceil(timeoutMs / ASK_ANEW_PARTS));
-    const look = (): void => {
-      const [oldestMs = Number.POSITIVE_INFINITY] = this.#underWay.values();
-      if (performance.now() - oldestMs >= everyMs && cluster.status === "ready") this.refreshServers();
-    };
-    return setInterval(look, everyMs).unref();
   }
 
   /** All servers that have keys. Throws `STORE_UNAVAILABLE` where the one that has some is not known. */
