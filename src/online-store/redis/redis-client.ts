@@ -11,8 +11,6 @@ type NodeOptionsInCluster = NonNullable<ClusterOptions["redisOptions"]> & { repl
 const RECONNECT_MS_MIN = 20;
 const RECONNECT_MS_MAX = 1000;
 export const NODE_RETRY_MS = 50;
-/** A server that has taken another's place is noticed after this at the latest, also by a client that is told of none. */
-const LOOK_AT_SERVERS_MS = 5000;
 /** By which the time limit of single commands, which only clears up, is behind the one that callers see. */
 const CLEAR_UP_FACTOR = 2;
 /** A connection that is given up is broken after this, whether the server closes it or is silent. */
@@ -67,7 +65,8 @@ export function clusterOptions(
     dnsLookup: (host, told) => told(null, host),
     clusterRetryStrategy: reconnectDelay,
     slotsRefreshTimeout: timeoutMs * CLEAR_UP_FACTOR,
-    slotsRefreshInterval: LOOK_AT_SERVERS_MS,
+    // Closed while one is under way, the package would begin its interval anew, for ever: `SlotsRefresh` has one of its own.
+    slotsRefreshInterval: 0,
     retryDelayOnFailover: NODE_RETRY_MS,
     retryDelayOnClusterDown: NODE_RETRY_MS,
     retryDelayOnTryAgain: NODE_RETRY_MS,

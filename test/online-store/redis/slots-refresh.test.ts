@@ -1,7 +1,7 @@
 /** How a cluster is asked who has which slots, by nodes that say so late, or no longer. */
 import { createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { parseRedisAddress } from "../../../src/online-store/redis/redis-address.ts";
 import { RedisLink } from "../../../src/online-store/redis/redis-link.ts";
 
@@ -14,6 +14,7 @@ const KEY_OF_FIRST_NODE = "b";
 const closers: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
+  vi.useRealTimers();
   for (const close of closers.splice(0).reverse()) await close();
 });
 
@@ -95,4 +96,22 @@ it("finds what has replaced a silent node in time, also after one answer that ca
   const calls = links.map((link) => link.send([{ name: "get", args: [KEY_OF_FIRST_NODE] }]));
   const ended = await Promise.allSettled(calls);
   expect(ended.map(({ status }) => status)).toEqual(ended.map(() => "fulfilled"));
+});
+
+it("leaves no timer behind where it is closed while a cluster that nobody waits for is asked", async () => {
+  const toFake = ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] as const;
+  vi.useFakeTimers({ toFake: [...toFake], shouldAdvanceTime: true });
+  const found = await nodes();
+  const link = await linked(found);
+  const { asked } = found;
+  // Until it is asked by itself: nodes that have taken others' places are noticed.
+  const next = async (): Promise<number> => {
+    await vi.advanceTimersByTimeAsync(100);
+    return found.asked;
+  };
+  found.lateMs = 200;
+  await expect.poll(next, { interval: 1 }).toBe(asked + 1);
+  await link.close();
+  await vi.advanceTimersByTimeAsync(2 * TIMEOUT_MS);
+  expect(vi.getTimerCount()).toBe(0);
 });
