@@ -1,7 +1,8 @@
 /**
  * Which node of a cluster a client begins with. All that the address names are asked who has which slots, in any order, each a
  * moment after the one before, and the first that answers is taken: one that is silent, does not run, or whose name is known to
- * nobody costs that moment. One that fails is asked again until one answers.
+ * nobody costs that moment. One that fails is asked again until one answers. What one has answered may be of no use, such as
+addresses that cannot be reached: until the cluster is up, each time is later than the one before.
  */
 import type { RedisAddress, RedisNode } from "./redis-address.ts";
 import { nodeOptions, type Redis, reconnectDelay } from "./redis-client.ts";
@@ -19,6 +20,9 @@ export class ClusterSeeds {
   readonly #trouble = new Map<RedisNode, string>();
   #asking: Asking | null = null;
   #isStopped = false;
+  #hasAnswered = false;
+  /** Times that one has answered since the cluster was up. */
+  #inVain = 0;
   #found = (): void => {};
 
   constructor(address: RedisAddress, RedisClient: typeof Redis) {
@@ -31,10 +35,16 @@ export class ClusterSeeds {
     this.#found = found;
   }
 
-  /** Why none is known yet; null while none is looked for. */
+  /** The cluster has answered more than who has which slots. */
+  up(): void {
+    this.#inVain = 0;
+  }
+
+  /** Why none is known yet; null while none is looked for, or some that may answer once more have not failed yet. */
   get trouble(): string | null {
-    if (this.#asking === null) return null;
-    const each = this.#address.nodes.map((node) => `${nameOf(node)} ${this.#trouble.get(node) ?? "has not answered"}`);
+    const { nodes } = this.#address;
+    if (this.#asking === null || (this.#hasAnswered && this.#trouble.size < nodes.length)) return null;
+    const each = nodes.map((node) => `${nameOf(node)} ${this.#trouble.get(node) ?? "has not answered"}`);
     const more = each.length > NAMED_MAX ? `, and ${each.length - NAMED_MAX} more` : "";
     return `no node has said who has which slots: ${each.slice(0, NAMED_MAX).join(", ")}${more}`;
   }
@@ -46,12 +56,16 @@ export class ClusterSeeds {
     this.#trouble.clear();
     return new Promise((resolve) => {
       if (this.#isStopped) return;
-      const asking = new Asking(this.#address, this.#Redis, this.#trouble, (node) => {
+      const found = (node: RedisNode): void => {
         asking.stop();
         this.#asking = null;
+        this.#hasAnswered = true;
+        this.#inVain += 1;
         this.#found();
         resolve(node);
-      });
+      };
+      const afterMs = this.#inVain === 0 ? 0 : reconnectDelay(this.#inVain);
+      const asking = new Asking(this.#address, this.#Redis, this.#trouble, found, afterMs);
       this.#asking = asking;
     });
   }
@@ -77,6 +91,7 @@ class Asking {
     RedisClient: typeof Redis,
     trouble: Map<RedisNode, string>,
     found: (node: RedisNode) => void,
+    afterMs: number,
   ) {
     this.#address = address;
     this.#Redis = RedisClient;
@@ -84,7 +99,7 @@ class Asking {
     this.#found = found;
     const { nodes, timeoutMs } = address;
     const nextMs = Math.min(NEXT_MS, timeoutMs / ASKED_PART / nodes.length);
-    for (const [i, node] of shuffled(nodes).entries()) this.#askIn(i * nextMs, node, 1);
+    for (const [i, node] of shuffled(nodes).entries()) this.#askIn(afterMs + i * nextMs, node, 1);
   }
 
   stop(): void {

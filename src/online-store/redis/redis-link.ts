@@ -46,6 +46,7 @@ export type RedisScripts = Readonly<Record<string, string>>;
 
 const COMMANDS_MAX = 50_000;
 const BYTES_MAX = 128 * 1024 * 1024;
+const NONE_YET = "there is no connection yet";
 
 type Client = Redis | Cluster;
 
@@ -58,7 +59,7 @@ export class RedisLink {
   readonly #first: FirstConnection;
   #downSinceMs: number | null = performance.now();
   /** Why it is down, or was last. */
-  #reason = "there is no connection yet";
+  #reason = NONE_YET;
   #commands = 0;
   #bytes = 0;
   #isClosed = false;
@@ -217,6 +218,8 @@ export class RedisLink {
 
   #isUp(): void {
     this.#downSinceMs = null;
+    if (this.#reason === NONE_YET) this.#reason = "the connection was lost";
+    this.#seeds?.up();
     this.#first.end();
   }
 

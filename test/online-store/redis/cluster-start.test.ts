@@ -1,8 +1,11 @@
 /** How a store on a cluster is opened while some of its nodes are silent, away, loading or being replaced. */
 import { connect, createServer, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterEach, expect, it } from "vitest";
 import { hashSlot } from "../../../src/online-store/redis/hash-slot.ts";
+import { parseRedisAddress } from "../../../src/online-store/redis/redis-address.ts";
+import { RedisLink } from "../../../src/online-store/redis/redis-link.ts";
 import { openRedisStore, type RedisOnlineStore } from "../../../src/online-store/redis/redis-store.ts";
 import { describeWhere } from "../../services/describe-where.ts";
 import { freePort } from "../../services/free-port.ts";
@@ -173,6 +176,36 @@ describeWithOurs("a store on a cluster that cannot be opened", () => {
     await master.resume();
     expect(said).toMatch(/^STORE_TIMEOUT: /);
     expect(said).toContain(`within ${SHORT_MS} ms: no reply of ${hostOf(master)} to hmget`);
+  });
+
+  it("names the address that a node gives of itself and that cannot be reached, and asks less and less often", async () => {
+    const cluster = await started({ masters: 1 });
+    const [node] = cluster.nodes;
+    const none = await freePort();
+    await ask(node!, async (client) => {
+      await client.config("SET", "cluster-announce-ip", "127.0.0.1");
+      await client.config("SET", "cluster-announce-port", String(none));
+    });
+    const url = `redis://${hostOf(node!)}/?cluster=yes&timeout_ms=${SHORT_MS}`;
+    const link = await RedisLink.open(parseRedisAddress(url), {});
+    closers.push(() => link.close());
+    const call = (): Promise<string> => saidBy(link.send([{ name: "get", args: ["a"] }]));
+    const said = new Set([await call()]);
+    const askedFor = async (): Promise<number> => {
+      const stats = await ask(node!, (client) => client.info("commandstats"));
+      return Number(/cmdstat_cluster\|slots:calls=(\d+)/.exec(stats)?.[1]);
+    };
+    const asked = await askedFor();
+    const untilMs = performance.now() + 2 * SHORT_MS;
+    while (performance.now() < untilMs) {
+      said.add(await call());
+      await sleep(5);
+    }
+    for (const one of said) expect(one).toContain(`127.0.0.1:${none} failed (`);
+    // Twice an attempt: of the address, then of the node that has answered.
+    expect((await askedFor()) - asked).toBeLessThan(20);
+    await ask(node!, (client) => client.config("SET", "cluster-announce-port", "0"));
+    await expect.poll(call).toBe("done");
   });
 
   it("where the password is wrong says so within the time limit, and tells the password to nobody", async () => {
