@@ -2,7 +2,7 @@
  * Feast's own Python SDK against the server, where a Python with `feast` is at hand: named by ONEFOLD_PYTHON, or
  * the machine's. Never skipped in CI, which installs it.
  */
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,19 +14,9 @@ import { parseMicros } from "../../src/base/micros.ts";
 import { col, column, count, entity, last, lastK, mean, service, stream, sum, t, view } from "../../src/index.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
 import type { HttpServer } from "../../src/serve/http.ts";
+import { pythonWith } from "../clients/python-at-hand.ts";
 
-const python = [process.env["ONEFOLD_PYTHON"], "python3", "python"].find((candidate) => {
-  if (candidate === undefined) return false;
-  try {
-    execFileSync(candidate, ["-c", "import feast, pandas"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-});
-if (python === undefined) {
-  console.warn("\n*** NOT CHECKED: no python3 with the package feast; set ONEFOLD_PYTHON or `pip install feast`.\n");
-}
+const python = pythonWith(["feast", "pandas"]);
 
 const driver = entity("driver", { driver_id: t.int64({ wide: true }) });
 const trips = stream("trips", {
