@@ -9,11 +9,12 @@ import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../src/offline-store/engine.ts";
 import type { OfflineTable } from "../../src/offline-store/offline-store.ts";
 import { datedStorage } from "./dated-storage.ts";
-import { findPython, runPython } from "./python.ts";
+import { pythonWith } from "../clients/python-at-hand.ts";
+import { runPython } from "./python.ts";
 import { LETTERS, offlineTableConformance, writeLetters } from "./offline-table-conformance.ts";
 import { codeOf } from "../code-of.ts";
 
-const python = await findPython("deltalake, pyarrow");
+const python = pythonWith(["deltalake", "pyarrow"]);
 
 let engine: QueryEngine;
 const folders: string[] = [];
@@ -114,7 +115,7 @@ describe("a Delta table's checkpoints", () => {
     expect(files.map(({ partition, stats }) => [partition, stats?.minValues?.["n"]])).toEqual(
       Array.from({ length: 10 }, (_, i) => [{ _month: months[i % 3] }, i]),
     );
-    if (python === null) return;
+    if (python === undefined) return;
     const script = `
 import json, sys
 from deltalake import DeltaTable
@@ -162,26 +163,29 @@ print(json.dumps({
 
 describe("other engines", () => {
   // In CI the packages are installed, and their absence is a failure.
-  it.runIf(python !== null || process.env["CI"] !== undefined)("read a Delta table as it is (delta-rs)", async () => {
-    expect(python, "python3 with deltalake and pyarrow").not.toBeNull();
-    const folder = await newFolder();
-    const table = await openOfflineStore(folder, engine).table("letters", LETTERS);
-    await appendEach(table, 22);
-    const first = (await table.snapshot()).files[0]!.path.slice(table.folder.length + 1);
-    await table.commit({ add: [await writeLetters(engine, table, 22, 3)], remove: [first], operation: "REPLACE" });
-    await access(join(table.folder, "_delta_log", "_last_checkpoint"));
-    const n = Array.from({ length: 24 }, (_, i) => i + 1);
-    expect(await runPython(python!, READ_TABLE, table.folder)).toEqual({
-      version: 23,
-      types: ["int64", "string", "timestamp[us, tz=UTC]", "list<element: double>"],
-      n,
-      letters: n.map((i) => String.fromCharCode(97 + (i % 26))),
-      at: n.map((i) => i * 1000001),
-      parts: n.map((i) => [i, null]),
-      early: 3,
-      files: 22,
-      txn: 21,
-      pruned: [20, 21, 22, 23, 24],
-    });
-  });
+  it.runIf(python !== undefined || process.env["CI"] !== undefined)(
+    "read a Delta table as it is (delta-rs)",
+    async () => {
+      expect(python, "python3 with deltalake and pyarrow").toBeDefined();
+      const folder = await newFolder();
+      const table = await openOfflineStore(folder, engine).table("letters", LETTERS);
+      await appendEach(table, 22);
+      const first = (await table.snapshot()).files[0]!.path.slice(table.folder.length + 1);
+      await table.commit({ add: [await writeLetters(engine, table, 22, 3)], remove: [first], operation: "REPLACE" });
+      await access(join(table.folder, "_delta_log", "_last_checkpoint"));
+      const n = Array.from({ length: 24 }, (_, i) => i + 1);
+      expect(await runPython(python!, READ_TABLE, table.folder)).toEqual({
+        version: 23,
+        types: ["int64", "string", "timestamp[us, tz=UTC]", "list<element: double>"],
+        n,
+        letters: n.map((i) => String.fromCharCode(97 + (i % 26))),
+        at: n.map((i) => i * 1000001),
+        parts: n.map((i) => [i, null]),
+        early: 3,
+        files: 22,
+        txn: 21,
+        pruned: [20, 21, 22, 23, 24],
+      });
+    },
+  );
 });

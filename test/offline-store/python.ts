@@ -4,26 +4,6 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/**
- * A Python that has these packages: the one named by ONEFOLD_PYTHON, or the machine's. Without one, says on stderr what is
- * not checked.
- */
-export async function findPython(packages: string): Promise<string | null> {
-  for (const python of [process.env["ONEFOLD_PYTHON"], "python3", "python"]) {
-    if (python === undefined) continue;
-    const works = await run(python, ["-c", `import ${packages}`]).then(
-      () => true,
-      () => false,
-    );
-    if (works) return python;
-  }
-  process.stderr.write(
-    `\n*** NOT CHECKED: no python3 with the packages ${packages}; set ONEFOLD_PYTHON.\n` +
-      "*** Whether this engine can read the offline tables was not tested in this run.\n\n",
-  );
-  return null;
-}
-
 export async function runPython(
   python: string,
   script: string,

@@ -7,7 +7,8 @@ import { describeWhere } from "../services/describe-where.ts";
 import { mayBeMissing } from "../services/locate.ts";
 import { mavenJars } from "../services/maven-jars.ts";
 import { EXPECTED, type JoinedTable, openJoinedTable } from "./joined-table.ts";
-import { findPython, runPython } from "./python.ts";
+import { pythonWith } from "../clients/python-at-hand.ts";
+import { runPython } from "./python.ts";
 
 const READ_BY_SPARK = `
 import glob, json, os, sys
@@ -36,7 +37,7 @@ print(json.dumps({
 }))
 `;
 const describeWithJava = await describeWhere("kafka");
-const python = await findPython("pyspark");
+const python = pythonWith(["pyspark"]);
 
 describeWithJava("Spark", () => {
   let opened: JoinedTable;
@@ -45,11 +46,11 @@ describeWithJava("Spark", () => {
   });
   afterAll(() => opened.close());
 
-  it.skipIf(python === null && mayBeMissing())(
+  it.skipIf(python === undefined && mayBeMissing())(
     "reads a joined table, by partitions too, and its history",
     { timeout: 900_000 },
     async () => {
-      expect(python, "python3 with pyspark 3.5").not.toBeNull();
+      expect(python, "python3 with pyspark 3.5").toBeDefined();
       const { table } = opened;
       // Entries are then written again in place, without values of files that were joined.
       await opened.erase();

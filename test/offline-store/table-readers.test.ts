@@ -9,7 +9,8 @@ import { type DeltaAction, formatActions, parseActions } from "../../src/offline
 import { sqlText, type QueryEngine } from "../../src/offline-store/engine.ts";
 import type { OfflineTable } from "../../src/offline-store/offline-store.ts";
 import { EXPECTED, type JoinedTable, openJoinedTable } from "./joined-table.ts";
-import { findPython, runPython } from "./python.ts";
+import { pythonWith } from "../clients/python-at-hand.ts";
+import { runPython } from "./python.ts";
 
 let opened: JoinedTable;
 let engine: QueryEngine;
@@ -105,13 +106,13 @@ async function dropTags(versions: readonly number[]): Promise<void> {
 
 /** Of files that were joined, each in an entry of its own. */
 const LIVE_FILES_MIN = 20;
-const python = await findPython("deltalake, pyarrow");
+const python = pythonWith(["deltalake", "pyarrow"]);
 
 describe("delta-rs", () => {
-  it.runIf(python !== null || process.env["CI"] !== undefined)(
+  it.runIf(python !== undefined || process.env["CI"] !== undefined)(
     "reads it, by partitions too, and an earlier version",
     async () => {
-      expect(python, "python3 with deltalake and pyarrow").not.toBeNull();
+      expect(python, "python3 with deltalake and pyarrow").toBeDefined();
       const { version } = await table.snapshot();
       expect(await runPython(python!, READ_BY_DELTA_RS, table.folder)).toEqual({
         ...EXPECTED,
@@ -122,7 +123,7 @@ describe("delta-rs", () => {
     },
   );
 
-  it.runIf(python !== null || process.env["CI"] !== undefined)(
+  it.runIf(python !== undefined || process.env["CI"] !== undefined)(
     "reads it as before, and an earlier version, where entries of its log were written again without values",
     async () => {
       const log = join(table.folder, "_delta_log");
@@ -140,7 +141,7 @@ describe("delta-rs", () => {
     },
   );
 
-  it.runIf(python !== null || process.env["CI"] !== undefined)(
+  it.runIf(python !== undefined || process.env["CI"] !== undefined)(
     "rewrites its files, of which none is read then, and brings them back, each for what it was",
     async () => {
       const before = await (await opened.archive()).files();

@@ -22,7 +22,8 @@ import { readEventRowsAt } from "../../src/offline-store/event-rows.ts";
 import type { OfflineStore, OfflineTable } from "../../src/offline-store/offline-store.ts";
 import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
 import type { Value } from "../../src/schema/value.ts";
-import { findPython, runPython } from "./python.ts";
+import { pythonWith } from "../clients/python-at-hand.ts";
+import { runPython } from "./python.ts";
 
 const sourceOf = (columns: object): StreamDefinition =>
   stream("visits", { columns: { user: t.string(), at: t.timestamp(), ...columns }, eventTime: "at" } as any) as any;
@@ -146,11 +147,11 @@ print(json.dumps({
 }))
 `;
 import { appendLive } from "./live-events.ts";
-const python = await findPython("deltalake, pyarrow");
+const python = pythonWith(["deltalake", "pyarrow"]);
 
 describe("delta-rs", () => {
-  it.runIf(python !== null || process.env["CI"] !== undefined)("reads it, and an earlier version", async () => {
-    expect(python, "python3 with deltalake and pyarrow").not.toBeNull();
+  it.runIf(python !== undefined || process.env["CI"] !== undefined)("reads it, and an earlier version", async () => {
+    expect(python, "python3 with deltalake and pyarrow").toBeDefined();
     const script = READ_BY_DELTA_RS.replace("{version}", String(versionBefore));
     expect(await runPython(python!, script, table.folder)).toEqual({
       rows: EXPECTED.map(([n, list, , spent, note, more]) => [n, list, spent, note, more]),

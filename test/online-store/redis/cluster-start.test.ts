@@ -1,5 +1,5 @@
 /** How a store on a cluster is opened while some of its nodes are silent, away, loading or being replaced. */
-import { connect, createServer, type Socket } from "node:net";
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterEach, expect, it } from "vitest";
@@ -11,6 +11,7 @@ import { describeWhere } from "../../services/describe-where.ts";
 import { freePort } from "../../services/free-port.ts";
 import { type RedisCluster, type RedisClusterOptions, startRedisCluster } from "../../services/redis-cluster.ts";
 import type { RedisServer } from "../../services/redis.ts";
+import { listening } from "./listening.ts";
 
 /** Far more than it takes to open a store, or a replica to take over. */
 const LONG_MS = 30_000;
@@ -40,26 +41,12 @@ async function opened(hosts: readonly string[], timeoutMs: number): Promise<Redi
 const hostsOf = ({ nodes }: RedisCluster): string[] => nodes.map(hostOf);
 const hostOf = ({ port }: RedisServer): string => `127.0.0.1:${port}`;
 
-async function listening(took: (socket: Socket) => void): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket.on("error", () => undefined));
-    took(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  closers.push(async () => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as { readonly port: number }).port;
-}
-
 /** Takes connections and is silent. */
-const silentHost = async (): Promise<string> => `127.0.0.1:${await listening(() => undefined)}`;
+const silentHost = async (): Promise<string> => `127.0.0.1:${await listening(closers, () => undefined)}`;
 
 /** What the server answers comes so much later. */
 const slowWayTo = ({ port }: RedisServer, ms: number): Promise<number> =>
-  listening((socket) => {
+  listening(closers, (socket) => {
     const upstream = connect(port, "127.0.0.1").on("error", () => undefined);
     socket.pipe(upstream);
     socket.on("close", () => upstream.destroy());

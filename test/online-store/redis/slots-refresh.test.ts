@@ -1,9 +1,10 @@
 /** How a cluster is asked who has which slots, by nodes that say so late, or no longer. */
-import { createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, it, vi } from "vitest";
 import { parseRedisAddress } from "../../../src/online-store/redis/redis-address.ts";
 import { RedisLink } from "../../../src/online-store/redis/redis-link.ts";
+import { listening } from "./listening.ts";
 
 const TIMEOUT_MS = 2400;
 /** Longer than a node has to say who has which slots. */
@@ -32,7 +33,7 @@ interface Nodes {
 
 async function nodes(): Promise<Nodes> {
   const found: Nodes & { ports: number[] } = { ports: [], asked: 0, lateMs: 0, silent: null, owner: null };
-  for (const i of [0, 1]) found.ports.push(await listening((socket) => answering(socket, found, i)));
+  for (const i of [0, 1]) found.ports.push(await listening(closers, (socket) => answering(socket, found, i)));
   return found;
 }
 
@@ -57,20 +58,6 @@ function slotsOf({ ports, owner }: Nodes): string {
     `*3\r\n:${from}\r\n:${to - 1}\r\n*2\r\n$9\r\n127.0.0.1\r\n:${port}\r\n`;
   if (owner !== null) return `*1\r\n${range(0, SLOTS, owner)}`;
   return `*2\r\n${range(0, half, ports[0]!)}${range(half, SLOTS, ports[1]!)}`;
-}
-
-async function listening(took: (socket: Socket) => void): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket.on("error", () => undefined));
-    took(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  closers.push(async () => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as { readonly port: number }).port;
 }
 
 async function linked({ ports }: Nodes): Promise<RedisLink> {
